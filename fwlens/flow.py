@@ -1,0 +1,218 @@
+"""Knows the Flow frame: its schema and laws, how log entries become flows, and how flows fold.
+
+A *log entry* is one row, line or tuple of a log, still in the log's own words (`ENTRY`). `conform` puts it into ours
+(`FLOW`) and sets aside what breaks a law. `fold` keeps one row per conversation; it is associative and commutative, so
+a blob, a thread or a Spark partition may fold its share and the shares fold again. `MATCHED` is a flow with its verdict.
+"""
+
+from typing import Final
+
+import polars as pl
+
+from fwlens import address
+from fwlens.rule import HOST_LENGTH, LABEL, PORTLESS, TOP_LABEL, TRANSPORT
+
+Columns = dict[str, pl.DataType | type[pl.DataType]]
+
+TIME: Final = pl.Datetime("us", "UTC")
+DIRECTIONS: Final = pl.Enum(["inbound", "outbound"])
+ACTIONS: Final = pl.Enum(["Allow", "Deny"])
+PLANES: Final = pl.Enum(["azure-firewall", "nsg"])
+CAUSES: Final = pl.Enum(
+    ["no rule", "deny rule", "threat intelligence", "intrusion prevention", "no host name", "encryption"]
+)
+VERDICTS: Final = pl.Enum(["needed", "unexplained", "refused", "working", "surplus"])
+
+_FLOW: Final[Columns] = {
+    "first_seen": TIME,
+    "last_seen": TIME,
+    "events": pl.UInt64,
+    "src_ip": pl.String,
+    "dst_ip": pl.String,
+    "dst_fqdn": pl.String,
+    "dst_port": pl.UInt16,
+    "protocol": pl.String,
+    "direction": DIRECTIONS,
+    "action": ACTIONS,
+    "cause": CAUSES,
+    "rule": pl.String,
+    "plane": PLANES,
+    "device": pl.String,
+    "origin": pl.String,
+}
+FLOW: Final = pl.Schema(_FLOW)
+"""One row per conversation, in ASIM's names (https://learn.microsoft.com/azure/sentinel/normalization-schema-network).
+
+Times are UTC. `events` counts log entries. `dst_port` is null for protocols without ports, `cause` for allowed flows,
+`rule` where no rule is named. `device` is the deciding firewall or ACL, in lower case. `origin` is `file:line`.
+There is no source port: it is noise to a rule.
+"""
+KEY: Final = (
+    "src_ip", "dst_ip", "dst_fqdn", "dst_port", "protocol", "direction", "action", "cause", "rule", "plane", "device",
+)  # fmt: skip
+
+_ENTRY: Final[Columns] = {
+    "first_seen": TIME,
+    "last_seen": TIME,
+    "events": pl.UInt64,
+    **{name: pl.String for name in KEY},
+    "fault": pl.String,
+    "rows": pl.UInt32,
+    "line": pl.UInt32,
+}
+ENTRY: Final = pl.Schema(_ENTRY)
+"""Log entries as a format reads them: texts as logged, `rows` of the log they stand for, `line` of the first one.
+
+`fault` says why an entry yields no flow (it is allowed, an alert, not to be parsed …) and is null for all others.
+"""
+ENTRY_KEY: Final = (*KEY, "fault")
+
+_MATCHED: Final[Columns] = {
+    **_FLOW,
+    "requirement": pl.String,
+    "way": pl.UInt8,
+    "by": pl.String,
+    "service": pl.String,
+    "width": pl.Float64,
+    "verdict": VERDICTS,
+}
+MATCHED: Final = pl.Schema(_MATCHED)
+"""A flow with the narrowest requirement that explains it: its id, which of its ways, by which endpoint and service of
+that way (regions bound), how wide that endpoint is (comparable for one flow only), and the verdict. Null: unexplained."""
+
+_PROTOCOLS: Final = {
+    **{name: name for name in (*TRANSPORT, *PORTLESS)},
+    **{"t": "tcp", "u": "udp", "i": "icmp", "icmp6": "icmpv6", "any": "ip"},
+    # https://www.iana.org/assignments/protocol-numbers
+    **{"1": "icmp", "6": "tcp", "17": "udp", "47": "gre", "50": "esp", "51": "ah", "58": "icmpv6", "132": "sctp"},
+}
+_PLAIN_NAME: Final = rf"^(?:{LABEL}\.)*{TOP_LABEL}$"
+_UNPRINTABLE: Final = r"[\p{C}\p{Zl}\p{Zp}]"
+_NAME_LENGTH: Final = 300
+
+LAWS: Final[dict[str, pl.Expr]] = {
+    "time": pl.col("first_seen").is_not_null() & pl.col("last_seen").is_not_null(),
+    "source address": pl.col("src_ip").is_not_null(),
+    "destination address": pl.col("dst_ip").is_not_null() | (pl.col("dst_ip_text").fill_null("") == ""),
+    "plain host name": pl.col("dst_fqdn").is_null()
+    | (pl.col("dst_fqdn").str.contains(_PLAIN_NAME) & (pl.col("dst_fqdn").str.len_bytes() <= HOST_LENGTH)),
+    "destination": pl.col("dst_ip").is_not_null()
+    | pl.col("dst_fqdn").is_not_null()
+    | (pl.col("cause") == "no host name").fill_null(False),
+    "protocol": pl.col("protocol").is_not_null(),
+    "port": pl.col("protocol").is_in(PORTLESS).fill_null(True)
+    | (pl.col("dst_port") > 0).fill_null(False)
+    | (pl.col("cause") == "no host name").fill_null(False),
+    "direction": pl.col("direction").is_not_null(),
+    "action": pl.col("action").is_not_null(),
+    "events": pl.col("events") > 0,
+}
+"""What every flow obeys. `plain host name` is the gate against hostile text: a name is whatever a client sent."""
+
+
+def fold_entries(entries: pl.LazyFrame) -> pl.LazyFrame:
+    """Entries with equal texts as one, before any text is looked at: what keeps the costly work off the hot path."""
+    return entries.group_by(ENTRY_KEY).agg(
+        pl.col("first_seen").min(),
+        pl.col("last_seen").max(),
+        pl.col("events").sum(),
+        pl.col("rows").sum(),
+        pl.col("line").min(),
+    )
+
+
+def _with_addresses(entries: pl.DataFrame) -> pl.DataFrame:
+    """Canonical `src_ip` and `dst_ip`; a destination name that is an address moves to `dst_ip`."""
+    host = pl.col("dst_fqdn").str.strip_chars(" \t").str.replace(r"^([^:]+|\[.*\]):[0-9]+$", "$1")
+    frame = entries.with_columns(dst_fqdn=host, dst_ip_text=pl.col("dst_ip"))
+    names = ("src_ip", "dst_ip", "dst_fqdn")
+    known = address.parse(pl.concat([frame[name] for name in names])).filter(pl.col("ip").is_not_null())
+    for name in names:
+        columns = {"text": name, "ip": f"{name}_canonical", "number": f"{name}_number"}
+        frame = frame.join(known.rename(columns), on=name, how="left", maintain_order="left")
+    from_name = pl.col("dst_fqdn_canonical")
+    return frame.with_columns(
+        src_ip=pl.col("src_ip_canonical"),
+        dst_ip=pl.coalesce("dst_ip_canonical", from_name),
+        dst_fqdn=pl.when(from_name.is_null()).then("dst_fqdn"),
+    )
+
+
+def _clean(name: str) -> pl.Expr:
+    """A name of a rule or resource, free text to us: no control, bidi or line characters, of bounded length."""
+    text = pl.col(name).str.replace_all(_UNPRINTABLE, "\N{REPLACEMENT CHARACTER}").str.slice(0, _NAME_LENGTH)
+    return pl.when(text != "").then(text).alias(name)
+
+
+def _direction(frame: pl.DataFrame) -> pl.Expr:
+    """As logged; where the log has none (Azure Firewall), inbound is what comes from a public address."""
+    logged = pl.col("direction").str.to_lowercase().str.slice(0, 1).replace_strict(
+        {"i": "inbound", "o": "outbound"}, default=None, return_dtype=DIRECTIONS
+    )  # fmt: skip
+    public = ~address.is_private(pl.col("src_ip_number"))
+    derived = pl.when(public).then(pl.lit("inbound", DIRECTIONS)).otherwise(pl.lit("outbound", DIRECTIONS))
+    return pl.when(pl.col("direction").is_null()).then(derived).otherwise(logged).alias("direction")
+
+
+def conform(entries: pl.DataFrame, path: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Entries of one file as flows, and what breaks a law.
+
+    Returns the flows (`FLOW` and `rows`, not folded) and the rest (`reason`, `rows`, `line`).
+    """
+    faulty = entries.filter(pl.col("fault").is_not_null()).select("rows", "line", reason="fault")
+    sound = _with_addresses(entries.filter(pl.col("fault").is_null()))
+    protocol = pl.col("protocol").str.strip_chars(" ").str.to_lowercase().str.replace(r"^(icmp(?:v6)?) .*$", "$1")
+    other_number = pl.when(protocol.str.contains(r"^[0-9]{1,3}$")).then(pl.lit("ip"))
+    flows = (
+        sound.with_columns(
+            _direction(sound),
+            _clean("rule"),
+            _clean("device").str.to_lowercase(),
+            dst_fqdn=pl.col("dst_fqdn").str.to_lowercase().str.strip_suffix("."),
+            protocol=pl.coalesce(protocol.replace_strict(_PROTOCOLS, default=None), other_number),
+            dst_port=pl.col("dst_port").str.replace(r"\.0$", "").cast(pl.UInt16, strict=False),
+            action=pl.col("action").replace_strict(
+                {"Allow": "Allow", "Deny": "Deny"}, default=None, return_dtype=ACTIONS
+            ),
+            cause=pl.col("cause").cast(CAUSES),
+            plane=pl.col("plane").cast(PLANES),
+            origin=pl.concat_str(pl.lit(f"{path}:"), "line"),
+        )
+        .with_columns(
+            dst_fqdn=pl.when(pl.col("dst_fqdn") != "").then("dst_fqdn"),
+            dst_port=pl.when(~pl.col("protocol").is_in(PORTLESS)).then("dst_port"),
+        )
+        .with_columns(
+            broken=pl.concat_list(pl.when(~law.fill_null(False)).then(pl.lit(name)) for name, law in LAWS.items())
+            .list.drop_nulls()
+            .list.join(", ")
+        )
+    )
+    good = flows.filter(pl.col("broken") == "").select(*FLOW, "rows")
+    bad = flows.filter(pl.col("broken") != "").select(
+        "rows", "line", reason=pl.concat_str(pl.lit("breaks the law of: "), "broken")
+    )
+    return good, pl.concat([faulty, bad]).select("reason", "rows", "line")
+
+
+def fold(flows: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
+    """One row per conversation (`KEY`), in a total order. Folding folded parts again gives the same as folding all."""
+    return (
+        flows.lazy()
+        .group_by(KEY)
+        .agg(pl.col("first_seen").min(), pl.col("last_seen").max(), pl.col("events").sum(), pl.col("origin").min())
+        .select(*FLOW)
+        .sort(KEY, nulls_last=True)
+        .collect(engine="streaming")
+        .cast(FLOW)
+    )
+
+
+def empty() -> pl.DataFrame:
+    """The Flow frame without rows."""
+    return pl.DataFrame(schema=FLOW)
+
+
+def service(protocol: pl.Expr, port: pl.Expr) -> pl.Expr:
+    """The notation of a flow's service: `https/443`, `icmp`."""
+    return pl.when(port.is_null()).then(protocol).otherwise(pl.concat_str(protocol, pl.lit("/"), port))

@@ -1,0 +1,291 @@
+"""Knows the words of a rule: endpoints, services, documented requirements, rules, recommendations, and their one notation.
+
+The notation is the same in YAML, tables, JSON and messages, and `parse(str(x)) == x`:
+endpoints `login.x.com`, `*.x.com`, `x.com/path/*`, `10.0.0.0/8`, `tag:AzureMonitor`, `*`;
+services `tcp/443`, `udp/3478-3481`, `icmp`, and for application rules `https/443`, `http/80`, `mssql/1433`.
+In the catalogue an endpoint may hold placeholders such as `<region>`; in a rule it may not.
+"""
+
+import re
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import lru_cache
+from ipaddress import ip_network
+from typing import Final, Literal
+
+from fwlens.errors import FwlensError
+
+Direction = Literal["inbound", "outbound"]
+Platform = Literal["azure-firewall", "nsg", "aml-managed-network"]
+Layer = Literal["application", "network", "nsg", "fqdn", "service-tag"]
+Basis = Literal["documented", "vendor", "observed"]
+"""Who says that a need exists: Microsoft, the vendor of the thing itself, or only logs (a redirect host)."""
+Level = Literal["required", "situational", "recommended", "automatic"]
+Kind = Literal["any", "address", "tag", "host", "wildcard", "url"]
+
+PLATFORMS: Final[tuple[Platform, ...]] = ("azure-firewall", "nsg", "aml-managed-network")
+BASES: Final[tuple[Basis, ...]] = ("documented", "vendor", "observed")
+LEVELS: Final[tuple[Level, ...]] = ("required", "situational", "recommended", "automatic")
+
+LABEL: Final = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+TOP_LABEL: Final = r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])"
+HOST: Final = rf"^(?:{LABEL}\.)+{TOP_LABEL}$"
+"""A plain host name: ASCII (IDNA), lower case, at least two labels. Only such a name may ever reach a rule."""
+HOST_LENGTH: Final = 253
+PLACEHOLDER: Final = re.compile(r"<([a-z][a-z-]*)>")
+_TAG: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:\.[A-Za-z0-9]+)*")
+_URL_PATH: Final = re.compile(r"/[A-Za-z0-9/_.~-]*\*?")
+_SERVICE: Final = re.compile(r"([a-z][a-z0-9-]*)(?:/([0-9]{1,5})(?:-([0-9]{1,5}))?)?")
+_KINDS: Final[tuple[Kind, ...]] = ("any", "address", "tag", "host", "wildcard", "url")
+
+TRANSPORT: Final = {"tcp": "tcp", "udp": "udp", "https": "tcp", "http": "tcp", "mssql": "tcp"}
+"""Protocols that have ports, and what carries them."""
+PORTLESS: Final = ("icmp", "icmpv6", "esp", "ah", "gre", "sctp", "ip")
+"""Protocols without ports as far as a rule goes; `ip` is any other IP protocol."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One side of a rule: an address range, a service tag, a host name or pattern, a URL, or anything (`*`)."""
+
+    kind: Kind
+    text: str
+
+    def __str__(self) -> str:
+        return f"tag:{self.text}" if self.kind == "tag" else self.text
+
+    @property
+    def sort_key(self) -> tuple[int, int, int, str]:
+        """Addresses in numeric order, then tags, hosts and patterns by name."""
+        if self.kind != "address":
+            return _KINDS.index(self.kind), 0, 0, self.text.casefold()
+        network = ip_network(self.text)
+        return _KINDS.index(self.kind), network.version, int(network.network_address), f"{network.prefixlen:03}"
+
+    @property
+    def is_concrete(self) -> bool:
+        """No placeholder is left in it."""
+        return not PLACEHOLDER.search(self.text)
+
+    def covers(self, other: "Endpoint") -> bool:
+        """Whether all that `other` names is named by this too. Service tags are compared by name only.
+
+        A wildcard covers every depth and never the bare name
+        (https://learn.microsoft.com/azure/firewall/firewall-faq, wildcards in target FQDNs).
+        """
+        if self.kind == "any" or self == other:
+            return True
+        if self.kind == "wildcard":
+            return other.kind in ("host", "wildcard", "url") and _host_of(other).endswith(self.text[1:])
+        if self.kind == "host":
+            return other.kind == "url" and _host_of(other) == self.text
+        if self.kind == "address" and other.kind == "address":
+            mine, theirs = ip_network(self.text), ip_network(other.text)
+            return mine.version == theirs.version and mine.supernet_of(theirs)  # type: ignore[arg-type]
+        return self.kind == "tag" and other.kind == "tag" and self.text.casefold() == other.text.casefold()
+
+    @staticmethod
+    @lru_cache(maxsize=65536)
+    def parse(text: str) -> "Endpoint":
+        """Read the notation. Raises FwlensError for what is none of its forms (a bare `*name` among them)."""
+        plain = PLACEHOLDER.sub("x", text)
+        if text == "*":
+            return Endpoint("any", "*")
+        if text.startswith("tag:") and _TAG.fullmatch(plain[4:]):
+            return Endpoint("tag", text[4:])
+        if re.fullmatch(HOST, plain) and len(text) <= HOST_LENGTH:
+            return Endpoint("host", text)
+        if plain.startswith("*.") and re.fullmatch(HOST, plain[2:]) and len(text) <= HOST_LENGTH:
+            return Endpoint("wildcard", text)
+        host, slash, path = plain.partition("/")
+        if slash and re.fullmatch(HOST, host) and _URL_PATH.fullmatch(slash + path):
+            return Endpoint("url", text)
+        try:
+            network = ip_network(text)
+        except ValueError:
+            raise FwlensError(
+                f"{text!r} is no endpoint: write a host (login.x.com), a pattern (*.x.com), an address or network "
+                "(10.0.0.0/8), or a service tag (tag:AzureMonitor)."
+            ) from None
+        whole = network.prefixlen == network.max_prefixlen
+        return Endpoint("address", str(network.network_address) if whole else str(network))
+
+
+def _host_of(endpoint: Endpoint) -> str:
+    return endpoint.text.partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Service:
+    """A protocol with its ports; `first` and `last` are 0 for a protocol without ports."""
+
+    protocol: str
+    first: int = 0
+    last: int = 0
+
+    def __str__(self) -> str:
+        if not self.last:
+            return self.protocol
+        return f"{self.protocol}/{self.first}" + (f"-{self.last}" if self.last != self.first else "")
+
+    @property
+    def transport(self) -> str:
+        """What the ports are counted in: `tcp` for https, http and mssql; else the protocol itself."""
+        return TRANSPORT.get(self.protocol, self.protocol)
+
+    def carries(self, other: "Service") -> bool:
+        """Whether traffic of `other` is within this service, transports compared (`tcp/443` carries `https/443`)."""
+        return self.transport == other.transport and self.first <= other.first and other.last <= self.last
+
+    @staticmethod
+    @lru_cache(maxsize=65536)
+    def parse(text: str) -> "Service":
+        """Read the notation. Raises FwlensError for an unknown protocol or for ports outside 1 to 65535."""
+        match = _SERVICE.fullmatch(text)
+        if match:
+            protocol, first, last = match[1], int(match[2] or 0), int(match[3] or match[2] or 0)
+            if protocol in PORTLESS and match[2] is None:
+                return Service(protocol)
+            if protocol in TRANSPORT and match[2] is not None and 0 < first <= last <= 65535:
+                return Service(protocol, first, last)
+        raise FwlensError(
+            f"{text!r} is no service: write a protocol and its ports, such as tcp/443, udp/3478-3481 or icmp."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A document that states needs: its title, address, who says it, and the days of reading and of the document."""
+
+    title: str
+    url: str
+    basis: Basis
+    read_on: date
+    dated: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to meet a need: any of the peers, over any of the services.
+
+    For an outbound need the peers are destinations; for an inbound one they are sources.
+    """
+
+    peers: tuple[Endpoint, ...]
+    over: tuple[Service, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One documented need. Its ways are alternatives: each of them alone meets it.
+
+    `inferred` says that the document states no port and that ours is read into it. `narrow` says that a rule names the
+    host or address that was seen instead of the whole pattern. `also` are further pages that state the same need.
+    """
+
+    id: str
+    purpose: str
+    page: Page
+    ways: tuple[Way, ...]
+    direction: Direction = "outbound"
+    level: Level = "required"
+    when: tuple[str, ...] = ()
+    cloud: tuple[str, ...] = ("public",)
+    inferred: bool = False
+    narrow: bool = False
+    depends_on: tuple[Endpoint, ...] = ()
+    superseded_by: tuple[str, ...] = ()
+    conflicts_with: tuple[str, ...] = ()
+    warns: tuple[str, ...] = ()
+    rows: tuple[str, ...] = ()
+    also: tuple[Page, ...] = field(default=())
+
+    @property
+    def basis(self) -> Basis:
+        """Who says it: the basis of its page."""
+        return self.page.basis
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Allow: every source to every destination over every service, in one layer of one platform.
+
+    `any` stands for the sources of a managed network, which names none. Sequences are sorted and without repeats.
+    """
+
+    platform: Platform
+    layer: Layer
+    direction: Direction
+    sources: tuple[Endpoint, ...]
+    destinations: tuple[Endpoint, ...]
+    services: tuple[Service, ...]
+
+    def __post_init__(self) -> None:
+        if not (self.sources and self.destinations and self.services):
+            raise FwlensError("A rule needs at least one source, one destination and one service.")
+        for endpoint in (*self.sources, *self.destinations):
+            if not endpoint.is_concrete:
+                raise FwlensError(f"A rule cannot hold the placeholder in {endpoint}.")
+        if any(endpoint.kind == "any" for endpoint in self.destinations):
+            raise FwlensError("A rule to any destination is never recommended.")
+
+    @property
+    def sort_key(self) -> tuple[object, ...]:
+        """Total order: platform, layer, direction, then what the rule opens."""
+        return (
+            PLATFORMS.index(self.platform),
+            self.layer,
+            self.direction,
+            tuple(e.sort_key for e in self.destinations),
+            self.services,
+            tuple(e.sort_key for e in self.sources),
+        )
+
+    def __str__(self) -> str:
+        parts = (self.sources, self.destinations, self.services)
+        return " ".join([self.layer, self.direction, *(",".join(map(str, part)) for part in parts)])
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the logs show for a rule: folded conversations, log entries, the first and last of them (UTC), and where."""
+
+    flows: int
+    events: int
+    first_seen: datetime
+    last_seen: datetime
+    devices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """A rule with what it rests on: requirements (the narrowest first), evidence, and doubts in whole sentences."""
+
+    id: str
+    rule: Rule
+    requirements: tuple[Requirement, ...]
+    evidence: Evidence
+    doubts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a document says besides needs: that none is there, what the platform does itself, what it costs.
+
+    It is shown with the requirements in `about`, on the `platforms` it is for (all if empty).
+    """
+
+    id: str
+    text: str
+    page: Page
+    about: tuple[str, ...] = ()
+    platforms: tuple[Platform, ...] = ()
+    rows: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Everything that is documented: requirements and notes, each in the order of their ids."""
+
+    requirements: tuple[Requirement, ...]
+    notes: tuple[Note, ...] = ()

@@ -1,0 +1,127 @@
+"""Knows what a log format is, and the few readings that several formats share.
+
+Containers (`files`, `records`, `tabular`) turn every file into *raw* rows: all columns text, named as Azure names them,
+plus `table` (which table a row belongs to), `time`, `resource`, `msg` and `line`. A format turns them into entries.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import polars as pl
+
+from fwlens.flow import TIME
+
+# Where a row says its table, time, resource and message, in the order they are believed.
+TABLE: Final = ("Type", "category", "Category", "TableName")
+TIME_NAMES: Final = ("time", "TimeGenerated")
+RESOURCE: Final = ("resourceId", "_ResourceId", "ResourceId")
+MESSAGE: Final = ("msg", "msg_s")
+COMMON: Final = (*TABLE, *TIME_NAMES, *RESOURCE, *MESSAGE)
+_ZONE: Final = r"\s*\[[^\]]*\]$"
+
+Fault = tuple[str, int, int]
+"""Why rows are set aside, how many, and the line of the first."""
+
+ALLOWED: Final = "allowed: counted, not decoded (--with-allowed decodes it)"
+ALERT: Final = "alert: logged and not denied (its rule table has the flow)"
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One family of tables and how to read it. A value, not a class to inherit from.
+
+    `tables` maps each table or diagnostic category to the table it means. `columns` are the raw columns it reads.
+    `marks` name the table of rows that do not: the first whose columns are all there. `flowless` tables are recognised
+    and counted and hold no flows. `entries` turns raw rows of these tables into `ENTRY` rows.
+
+    `allowed` and `denied` are for lines of JSON that nobody has decoded yet: a line that holds one of `allowed` and
+    none of `denied` is an allowed entry. They lie between JSON quotes, where no logged value can forge them.
+    """
+
+    name: str
+    tables: Mapping[str, str]
+    columns: tuple[str, ...]
+    entries: Callable[[pl.LazyFrame], pl.LazyFrame]
+    marks: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    flowless: tuple[str, ...] = ()
+    allowed: tuple[str, ...] = ()
+    denied: tuple[str, ...] = field(default=())
+
+
+def plain_name(column: str) -> str:
+    """A column's name without the zone that the portal adds (`TimeGenerated [UTC]`), in one case."""
+    return re.sub(_ZONE, "", column).casefold()
+
+
+def raw_rows(frame: pl.DataFrame, columns: tuple[str, ...]) -> pl.DataFrame:
+    """Texts under Azure's names as raw rows: `line`, `tables`, `time`, `resource`, `msg` and the named columns.
+
+    `tables` lists the names that a row gives for its table. Absent columns are null.
+    """
+    there = {plain_name(name): name for name in reversed(frame.columns)}
+
+    def column(name: str) -> pl.Expr:
+        found = there.get(name.casefold())
+        return (pl.col(found) if found is not None else pl.lit(None, pl.String)).alias(name)
+
+    return frame.select(
+        "line",
+        *(column(name) for name in columns if name not in MESSAGE),
+        tables=pl.concat_list(column(name) for name in TABLE),
+        time=pl.coalesce(column(name) for name in TIME_NAMES),
+        resource=pl.coalesce(column(name) for name in RESOURCE),
+        msg=pl.coalesce(column(name) for name in MESSAGE),
+    )
+
+
+def present(name: str) -> pl.Expr:
+    """A raw column with its ways to be empty (``, `-`, `None`) as null."""
+    text = pl.col(name).str.strip_chars(" \t")
+    return pl.when(~text.is_in(["", "-", "None", "null"])).then(text)
+
+
+def when_text(text: pl.Expr) -> pl.Expr:
+    """A time as any of the logs writes it, in UTC; null for what is none. Without a zone it is UTC.
+
+    Seen: `2023-09-06T14:33:46.8119710Z`, `2025-11-26T14:16:47.139739+00:00`, `2025-11-21 19:45:18.0766240`,
+    `7/18/2025, 12:26:46.737 PM`, `8/25/2025 8:11:21.937 PM`, `06-14-2025  07:17:00`.
+    """
+    naive = (
+        "%Y-%m-%dT%H:%M:%S%.f",
+        "%Y-%m-%d %H:%M:%S%.f",
+        "%m/%d/%Y, %I:%M:%S%.f %p",
+        "%m/%d/%Y %I:%M:%S%.f %p",
+        "%m/%d/%Y %H:%M:%S%.f",
+        "%m-%d-%Y %H:%M:%S%.f",
+    )
+    zoned = text.str.to_datetime("%+", time_unit="us", time_zone="UTC", strict=False)
+    return pl.coalesce(
+        zoned, *(text.str.to_datetime(form, time_unit="us", time_zone="UTC", strict=False) for form in naive)
+    ).cast(TIME)
+
+
+def path(*names: str) -> pl.Expr:
+    """The named parts of a rule's place, those that are there, outermost first: `policy / group / collection / rule`."""
+    return pl.when(pl.any_horizontal(present(name).is_not_null() for name in names)).then(
+        pl.concat_str(*(present(name) for name in names), separator=" / ", ignore_nulls=True)
+    )
+
+
+def flowless(tables: tuple[str, ...]) -> pl.Expr:
+    """The fault of rows whose table holds no flows, null for others."""
+    return pl.when(pl.col("table").is_in(tables)).then(
+        pl.concat_str(pl.col("table"), pl.lit(": a table without flows"))
+    )
+
+
+def is_true(name: str) -> pl.Expr:
+    """A boolean as exports write it: `true`, `True`, `TRUE`, `1`."""
+    return pl.col(name).str.to_lowercase().is_in(["true", "1"]).fill_null(False)
+
+
+def count(*names: str) -> pl.Expr:
+    """The sum of counters, at least 1: one row is at least one log entry."""
+    counters = (pl.col(name).cast(pl.Float64, strict=False).fill_null(0) for name in names)
+    return pl.max_horizontal(pl.sum_horizontal(*counters), pl.lit(1.0)).cast(pl.UInt64, strict=False).fill_null(1)

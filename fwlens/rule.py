@@ -6,6 +6,7 @@ services `tcp/443`, `udp/3478-3481`, `icmp`, and for application rules `https/44
 In the catalogue an endpoint may hold placeholders such as `<region>`; in a rule it may not.
 """
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -36,6 +37,7 @@ PLACEHOLDER: Final = re.compile(r"<([a-z][a-z-]*)>")
 _TAG: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:\.[A-Za-z0-9]+)*")
 _URL_PATH: Final = re.compile(r"/[A-Za-z0-9/_.~-]*\*?")
 _SERVICE: Final = re.compile(r"([a-z][a-z0-9-]*)(?:/([0-9]{1,5})(?:-([0-9]{1,5}))?)?")
+_SHORT: Final = {"application": "app", "network": "net", "nsg": "nsg", "fqdn": "fqdn", "service-tag": "tag"}
 _KINDS: Final[tuple[Kind, ...]] = ("any", "address", "tag", "host", "wildcard", "url")
 
 TRANSPORT: Final = {"tcp": "tcp", "udp": "udp", "https": "tcp", "http": "tcp", "mssql": "tcp"}
@@ -180,7 +182,8 @@ class Requirement:
     """One documented need. Its ways are alternatives: each of them alone meets it.
 
     `inferred` says that the document states no port and that ours is read into it. `narrow` says that a rule names the
-    host or address that was seen instead of the whole pattern. `also` are further pages that state the same need.
+    host or address that was seen instead of the whole pattern. `within` are wider needs that this one lies in. `also`
+    are further pages that state the same need.
     """
 
     id: str
@@ -197,6 +200,7 @@ class Requirement:
     superseded_by: tuple[str, ...] = ()
     conflicts_with: tuple[str, ...] = ()
     warns: tuple[str, ...] = ()
+    within: tuple[str, ...] = ()
     rows: tuple[str, ...] = ()
     also: tuple[Page, ...] = field(default=())
 
@@ -204,6 +208,12 @@ class Requirement:
     def basis(self) -> Basis:
         """Who says it: the basis of its page."""
         return self.page.basis
+
+    @property
+    def citation(self) -> "Citation":
+        """Where it is documented, for an answer to quote."""
+        page, also = self.page, tuple(dict.fromkeys(page.url for page in self.also if page.url != self.page.url))
+        return Citation(self.id, self.purpose, page.basis, page.title, page.url, page.read_on, self.within, also)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +251,12 @@ class Rule:
             tuple(e.sort_key for e in self.sources),
         )
 
+    @property
+    def id(self) -> str:
+        """A name that depends on what the rule allows and on nothing else, so that it is the same every night."""
+        digest = hashlib.sha256(f"{self.platform} {self}".encode()).hexdigest()
+        return f"{_SHORT[self.layer]}-{digest[:10]}"
+
     def __str__(self) -> str:
         parts = (self.sources, self.destinations, self.services)
         return " ".join([self.layer, self.direction, *(",".join(map(str, part)) for part in parts)])
@@ -258,14 +274,51 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
-class Recommendation:
-    """A rule with what it rests on: requirements (the narrowest first), evidence, and doubts in whole sentences."""
+class Citation:
+    """Where a requirement is documented, as an answer quotes it; `within` are wider
+    needs that it lies in, `also` the further pages that state it."""
 
     id: str
+    purpose: str
+    basis: Basis
+    page: str
+    url: str
+    read_on: date
+    within: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """A rule with what it rests on: citations in the order of their ids, evidence, and doubts in whole sentences."""
+
     rule: Rule
-    requirements: tuple[Requirement, ...]
+    citations: tuple[Citation, ...]
     evidence: Evidence
     doubts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One folded conversation as an answer tells it. Times are UTC; `destination` is a name where one was logged."""
+
+    src_ip: str
+    destination: str
+    service: str
+    direction: Direction
+    events: int
+    first_seen: datetime
+    last_seen: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Unsaid:
+    """A needed conversation that no rule of the platform can allow, and why."""
+
+    flow: Conversation
+    platform: Platform
+    requirement: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ To add a page, add a file; `check` (the lint) and the tests run over every one. 
       - {id: meta, about: [hf/hub], text: The Meta collection needs no rule.}
 """
 
+import difflib
 from collections.abc import Iterable
 from datetime import date
 from importlib.resources import files
@@ -41,9 +42,9 @@ class _Strict(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Way(_Strict):
-    over: tuple[Service, ...]
-    to: tuple[Endpoint, ...] = ()
-    from_: tuple[Endpoint, ...] = msgspec.field(name="from", default=())
+    over: tuple[str, ...]
+    to: tuple[str, ...] = ()
+    from_: tuple[str, ...] = msgspec.field(name="from", default=())
 
 
 class _Need(_Strict):
@@ -56,10 +57,11 @@ class _Need(_Strict):
     cloud: tuple[Literal["public", "usgov", "china"], ...] = ("public",)
     ports: Literal["stated", "inferred"] = "stated"
     narrow: Literal["", "observed"] = ""
-    depends_on: tuple[Endpoint, ...] = ()
+    depends_on: tuple[str, ...] = ()
     superseded_by: tuple[str, ...] = ()
     conflicts_with: tuple[str, ...] = ()
     warns: tuple[str, ...] = ()
+    within: tuple[str, ...] = ()
     rows: tuple[str, ...] = ()
 
 
@@ -82,7 +84,7 @@ class _File(_Strict):
     url: str
     layer: Basis
     read_on: date
-    dated: str | date = ""
+    dated: str = ""
     needs: tuple[_Need, ...] = ()
     restates: tuple[_Restated, ...] = ()
     notes: tuple[_Note, ...] = ()
@@ -106,19 +108,18 @@ def load(extra: Iterable[Path] = ()) -> Catalog:
 def _page(name: str, text: str) -> tuple[str, Page, _File]:
     try:
         document = yaml.load(text, _Loader)  # noqa: S506 - the safe loader, in C where it is built
-        file = msgspec.convert(document, _File, dec_hook=_parsed)
+        if isinstance(document, dict) and "dated" in document:
+            document["dated"] = str(document["dated"])
+        file = msgspec.convert(document, _File)
     except (yaml.YAMLError, msgspec.ValidationError, FwlensError) as error:
         raise FwlensError(f"{name}: not a catalogue file: {' '.join(str(error).split())}") from None
-    return name, Page(file.page, file.url, file.layer, file.read_on, str(file.dated)), file
+    return name, Page(file.page, file.url, file.layer, file.read_on, file.dated), file
 
 
-def _parsed(kind: type, value: object) -> object:
-    if kind is Service and isinstance(value, str):
-        return Service.parse(value)
-    if kind is Endpoint and isinstance(value, str):
-        endpoint = Endpoint.parse(value)
-        return Endpoint("tag", names.tag(endpoint.text)) if endpoint.kind == "tag" else endpoint
-    raise msgspec.ValidationError(f"{value!r} is no {kind.__name__}")
+def _endpoint(text: str) -> Endpoint:
+    """An endpoint in its published spelling."""
+    endpoint = Endpoint.parse(text)
+    return Endpoint("tag", names.tag(endpoint.text)) if endpoint.kind == "tag" else endpoint
 
 
 def _joined(pages: Iterable[tuple[str, Page, _File]]) -> Catalog:
@@ -146,9 +147,16 @@ def _joined(pages: Iterable[tuple[str, Page, _File]]) -> Catalog:
 
 
 def _requirement(name: str, page: Page, need: _Need, restated: list[tuple[Page, _Restated]]) -> Requirement:
-    ways = tuple(Way(way.to or way.from_, way.over) for way in need.ways)
-    if any(bool(way.to) is (need.direction == "inbound") for way in need.ways) or not all(way.peers for way in ways):
-        raise FwlensError(f"{name}: {need.id}: an outbound way says `to`, an inbound one `from`.")
+    try:
+        ways = tuple(
+            Way(tuple(map(_endpoint, way.to or way.from_)), tuple(map(Service.parse, way.over))) for way in need.ways
+        )
+        depends_on = tuple(map(_endpoint, need.depends_on))
+    except FwlensError as error:
+        raise FwlensError(f"{name}: {need.id}: {error}") from None
+    sided = all(bool(way.from_) is (need.direction == "inbound") for way in need.ways)
+    if not sided or not ways or not all(way.peers and way.over for way in ways):
+        raise FwlensError(f"{name}: {need.id}: an outbound way says `to` and `over`, an inbound one `from` and `over`.")
     return Requirement(
         id=need.id,
         purpose=" ".join(need.purpose.split()),
@@ -160,10 +168,48 @@ def _requirement(name: str, page: Page, need: _Need, restated: list[tuple[Page, 
         cloud=need.cloud,
         inferred=need.ports == "inferred",
         narrow=need.narrow == "observed",
-        depends_on=need.depends_on,
+        depends_on=depends_on,
         superseded_by=need.superseded_by,
         conflicts_with=need.conflicts_with,
         warns=tuple(" ".join(text.split()) for text in need.warns),
+        within=need.within,
         rows=(*need.rows, *(row for _, entry in restated for row in entry.rows)),
         also=tuple(page for page, _ in restated),
     )
+
+
+def find(catalog: Catalog, name: str) -> Requirement:
+    """The need with this id. Raises FwlensError with the nearest ids."""
+    by_id = {one.id: one for one in catalog.requirements}
+    if name in by_id:
+        return by_id[name]
+    near = difflib.get_close_matches(name, by_id, n=3)
+    hint = f"Did you mean {' or '.join(near)}?" if near else "`fwlens catalog list` shows them all."
+    raise FwlensError(f"The catalogue has no need {name!r}. {hint}")
+
+
+def to_json(requirements: Iterable[Requirement]) -> bytes:
+    """Needs as a JSON array in the notation of rules."""
+    document = [
+        {
+            "id": one.id,
+            "for": one.purpose,
+            "layer": one.basis,
+            "level": one.level,
+            "direction": one.direction,
+            "ways": [{"peers": list(map(str, way.peers)), "over": list(map(str, way.over))} for way in one.ways],
+            "when": one.when,
+            "cloud": one.cloud,
+            "ports": "inferred" if one.inferred else "stated",
+            "narrow": one.narrow,
+            "depends_on": list(map(str, one.depends_on)),
+            "superseded_by": one.superseded_by,
+            "conflicts_with": one.conflicts_with,
+            "within": one.within,
+            "warns": one.warns,
+            "rows": one.rows,
+            "pages": [{"page": page.title, "url": page.url, "read_on": page.read_on} for page in (one.page, *one.also)],
+        }
+        for one in requirements
+    ]
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"

@@ -1,0 +1,210 @@
+"""Knows an answer: what `fwlens recommend` says, as one value and as its stable JSON (`fwlens.recommendations/1`)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+import msgspec
+import polars as pl
+
+from fwlens.flow import VERDICTS, service
+from fwlens.ledger import Ledger
+from fwlens.rule import Conversation, Note, Platform, Recommendation, Unsaid
+
+SCHEMA: Final = "fwlens.recommendations/1"
+FLOWS_SCHEMA: Final = "fwlens.flows/1"
+MATCHED_SCHEMA: Final = "fwlens.matched/1"
+_TIME: Final = "%Y-%m-%dT%H:%M:%S%.6fZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many folded flows, and how many log entries, have a verdict."""
+
+    flows: int
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One run's answer. `unexplained` and `refused` are MATCHED rows (the first with `near`), most entries first.
+
+    `verdicts` has no entry for `working` and `surplus` where allowed entries were only counted. `service_tags` is the
+    change number of the service-tag file that was used.
+    """
+
+    first_seen: datetime | None
+    last_seen: datetime | None
+    ledger: Ledger
+    verdicts: dict[str, Tally]
+    recommendations: tuple[Recommendation, ...]
+    unsaid: tuple[Unsaid, ...]
+    unexplained: pl.DataFrame
+    refused: pl.DataFrame
+    notes: tuple[Note, ...]
+    service_tags: int | None
+
+    @property
+    def blocked(self) -> Tally:
+        """All denied flows."""
+        denied = [self.verdicts[name] for name in ("needed", "unexplained", "refused")]
+        return Tally(sum(tally.flows for tally in denied), sum(tally.events for tally in denied))
+
+
+def answer(
+    matched: pl.DataFrame,
+    unexplained: pl.DataFrame,
+    recommendations: Sequence[Recommendation],
+    unsaid: Sequence[Unsaid],
+    *,
+    ledger: Ledger,
+    notes: Iterable[Note],
+    service_tags: int | None,
+    with_allowed: bool,
+) -> Answer:
+    """Put together what the stages found. `unexplained` are MATCHED rows with `near`."""
+    counted = dict(
+        (name, Tally(flows, events))
+        for name, flows, events in matched.group_by("verdict").agg(pl.len(), pl.col("events").sum()).iter_rows()
+    )
+    said = ["needed", "unexplained", "refused", *(["working", "surplus"] if with_allowed else [])]
+    window = matched.select(pl.col("first_seen").min(), pl.col("last_seen").max()).row(0)
+    cited = {citation.id for one in recommendations for citation in one.citations} | {one.requirement for one in unsaid}
+    platforms = {one.rule.platform for one in recommendations} | {one.platform for one in unsaid}
+    return Answer(
+        first_seen=window[0],
+        last_seen=window[1],
+        ledger=ledger,
+        verdicts={name: counted.get(name, Tally(0, 0)) for name in said},
+        recommendations=tuple(recommendations),
+        unsaid=tuple(unsaid),
+        unexplained=_ranked(unexplained),
+        refused=_ranked(matched.filter(pl.col("verdict") == "refused")),
+        notes=tuple(note for note in notes if _matters(note, cited, platforms)),
+        service_tags=service_tags,
+    )
+
+
+def _matters(note: Note, cited: set[str], platforms: set[Platform]) -> bool:
+    """A note about needs is shown with one of them, one about a platform alone wherever that platform is recommended for."""
+    if note.platforms and not platforms & set(note.platforms):
+        return False
+    return not note.about or any(fnmatchcase(name, pattern) for name in cited for pattern in note.about)
+
+
+def _ranked(flows: pl.DataFrame) -> pl.DataFrame:
+    """Most log entries first, in a total order."""
+    keys = ("src_ip", "dst_fqdn", "dst_ip", "protocol", "dst_port", "direction", "cause", "rule", "plane", "device")
+    return flows.sort("events", *keys, descending=[True, *[False] * len(keys)], nulls_last=True)
+
+
+def destination() -> pl.Expr:
+    """Where a flow went, as answers tell it: the name where one was logged, else the address."""
+    return pl.coalesce("dst_fqdn", "dst_ip")
+
+
+def as_text(when: datetime | None) -> str | None:
+    """A time in UTC as JSON has it."""
+    return None if when is None else when.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _times(*names: str) -> list[pl.Expr]:
+    return [pl.col(name).dt.strftime(_TIME) for name in names]
+
+
+def _objects(frame: pl.DataFrame) -> msgspec.Raw:
+    """Rows as a JSON array, without building an object for each."""
+    texts = frame.select(row=pl.struct(pl.all()).struct.json_encode())["row"]
+    return msgspec.Raw(("[" + ",".join(texts) + "]").encode())
+
+
+def _ledger(ledger: Ledger) -> dict[str, Any]:
+    return {
+        "rows_read": ledger.rows_read,
+        "rows_used": ledger.rows_used,
+        "rows_set_aside": ledger.rows_set_aside,
+        "set_aside": ledger.set_aside,
+        "inputs": ledger.inputs,
+    }
+
+
+def _conversation(flow: Conversation) -> dict[str, Any]:
+    return {
+        "src_ip": flow.src_ip,
+        "destination": flow.destination,
+        "service": flow.service,
+        "direction": flow.direction,
+        "events": flow.events,
+        "first_seen": as_text(flow.first_seen),
+        "last_seen": as_text(flow.last_seen),
+    }
+
+
+def _recommendation(one: Recommendation) -> dict[str, Any]:
+    rule, evidence = one.rule, one.evidence
+    return {
+        "id": rule.id,
+        "platform": rule.platform,
+        "layer": rule.layer,
+        "direction": rule.direction,
+        "sources": [str(endpoint) for endpoint in rule.sources],
+        "destinations": [str(endpoint) for endpoint in rule.destinations],
+        "services": [str(each) for each in rule.services],
+        "requirements": [
+            {
+                "id": citation.id,
+                "layer": citation.basis,
+                "for": citation.purpose,
+                "url": citation.url,
+                "page": citation.page,
+                "read_on": citation.read_on,
+                "within": citation.within,
+                "also": citation.also,
+            }
+            for citation in one.citations
+        ],
+        "evidence": {
+            "flows": evidence.flows,
+            "events": evidence.events,
+            "first_seen": as_text(evidence.first_seen),
+            "last_seen": as_text(evidence.last_seen),
+            "devices": evidence.devices,
+        },
+        "doubts": one.doubts,
+    }
+
+
+def to_json(answer: Answer) -> bytes:
+    """The answer as JSON, indented, with a line end; equal answers give equal bytes."""
+    shown = service(pl.col("protocol"), pl.col("dst_port"))
+    common = ["src_ip", destination().alias("destination"), shown.alias("service"), pl.col("direction")]
+    verdicts: dict[str, Any] = {name: answer.verdicts.get(name) for name in VERDICTS.categories}
+    document = {
+        "schema": SCHEMA,
+        "window": {"first_seen": as_text(answer.first_seen), "last_seen": as_text(answer.last_seen)},
+        "service_tags": answer.service_tags,
+        "ledger": _ledger(answer.ledger),
+        "verdicts": verdicts,
+        "recommendations": [_recommendation(one) for one in answer.recommendations],
+        "unsaid": [
+            {"flow": _conversation(one.flow), "platform": one.platform, "requirement": one.requirement, "why": one.why}
+            for one in answer.unsaid
+        ],
+        "unexplained": _objects(
+            answer.unexplained.select(*common, "cause", "plane", "events", *_times("first_seen", "last_seen"), "near")
+        ),
+        "refused": _objects(
+            answer.refused.select(*common, "cause", "rule", "plane", "events", *_times("first_seen", "last_seen"))
+        ),
+        "notes": [{"id": note.id, "text": note.text, "url": note.page.url} for note in answer.notes],
+    }
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+
+def flows_to_json(rows: pl.DataFrame, ledger: Ledger, schema: str = FLOWS_SCHEMA) -> bytes:
+    """A frame of flows (or MATCHED rows) with its ledger as JSON."""
+    texts = rows.with_columns(_times("first_seen", "last_seen"))
+    document = {"schema": schema, "ledger": _ledger(ledger), "flows": _objects(texts)}
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"

@@ -1,0 +1,171 @@
+"""Knows what each platform can hold in a rule, and says why not where it cannot.
+
+Azure Firewall: https://learn.microsoft.com/azure/firewall/rule-processing and .../policy-rule-sets
+NSG: https://learn.microsoft.com/azure/virtual-network/network-security-groups-overview
+Managed network: https://learn.microsoft.com/azure/machine-learning/how-to-managed-network
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_network
+from typing import Final
+
+from fwlens import names
+from fwlens.rule import PLACEHOLDER, Direction, Endpoint, Layer, Platform, Requirement, Service
+
+_APPLICATION: Final = ("https", "http", "mssql")
+_NAMES: Final = ("host", "wildcard", "url")
+# Not usable in Azure Firewall (service-tags-overview, table of available tags).
+_NOT_ON_FIREWALL: Final = ("VirtualNetwork", "Internet", "AzureLoadBalancer")
+# The managed network makes these rules itself (how-to-managed-network, list of required rules).
+_AUTOMATIC: Final = (
+    "AzureMachineLearning", "AzureActiveDirectory", "BatchNodeManagement", "AzureResourceManager",
+    "AzureFrontDoor.FirstParty", "MicrosoftContainerRegistry", "AzureMonitor", "VirtualNetwork",
+)  # fmt: skip
+_STORAGE: Final = (".core.windows.net", ".core.usgovcloudapi.net", ".core.chinacloudapi.cn")
+MANAGED_PORTS: Final = (Service("http", 80, 80), Service("https", 443, 443))
+"""What an FQDN rule of the managed network always opens: it holds no ports of its own."""
+
+URL_DOUBT: Final = "Documented for the path {} only; a rule without TLS inspection (Premium) opens the whole host."
+OTHER_WAY: Final = "Seen by name {}; the rule allows it by {}, the other documented way, which the log cannot confirm."
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """The far side of a needed flow: how it was matched, and what was seen of it."""
+
+    direction: Direction
+    requirement: Requirement
+    way: int
+    by: Endpoint
+    service: Service
+    host: str | None
+    address: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One way for a platform to allow a want: the far endpoint and service as a rule of this layer names them."""
+
+    layer: Layer
+    peer: Endpoint
+    service: Service
+    doubt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a person says about the place that the rules are for."""
+
+    region: str | None = None
+    dns_proxy: bool = False
+
+
+def holds(platform: Platform, want: Want, options: Options) -> tuple[tuple[Hold, ...], str]:
+    """How the platform can allow a want: by what the flow itself showed, else by the other ways of its requirement.
+
+    What was seen comes first, because a replay of the logs can prove it; another way is only as good as the document.
+    Returns no way and the reason where there is none.
+    """
+    seen = _seen(want)
+    hold = _hold(platform, want.direction, seen, want.service, options)
+    if isinstance(hold, Hold):
+        if want.by.kind == "url":
+            path = want.by.text.partition("/")[2]
+            return (Hold(hold.layer, hold.peer, hold.service, URL_DOUBT.format(f"/{path}")),), ""
+        return (hold,), ""
+    found, reason = [], hold
+    for tag, why in _other_ways(want, options):
+        other = _hold(platform, want.direction, tag, want.service, options) if tag else why
+        if isinstance(other, Hold):
+            found.append(Hold(other.layer, other.peer, other.service, OTHER_WAY.format(seen, tag)))
+        elif tag is None or platform == "aml-managed-network":
+            reason = other
+    return tuple(found), "" if found else reason
+
+
+def _seen(want: Want) -> Endpoint:
+    """The endpoint that the flow showed: as documented, or as observed where the whole pattern is not to be granted."""
+    observed = want.requirement.narrow or PLACEHOLDER.search(want.by.text)
+    if observed and want.by.kind in ("wildcard", "host") and want.host:
+        return Endpoint.parse(want.host)
+    if want.requirement.narrow and want.address and (want.by.kind == "address" or want.by.text in _NOT_ON_FIREWALL):
+        return Endpoint.parse(want.address)
+    if want.by.kind == "url":
+        return Endpoint("host", want.by.text.partition("/")[0])
+    return want.by
+
+
+def _other_ways(want: Want, options: Options) -> Iterator[tuple[Endpoint | None, str]]:
+    """Service tags of the requirement's other ways that carry the service, or why one cannot be named."""
+    wanted = Service(want.service.transport, want.service.first, want.service.last)
+    for way in want.requirement.ways:
+        if not any(service.carries(wanted) for service in way.over):
+            continue
+        for peer in way.peers:
+            if peer.kind != "tag" or peer == want.by:
+                continue
+            region = options.region or _region_of(want)
+            if names.REGION in peer.text and region is None:
+                yield None, f"{peer} needs a region: give it with --region"
+            else:
+                yield names.bind(peer, region or ""), ""
+
+
+def _region_of(want: Want) -> str | None:
+    """The region that the matched endpoint names, if its pattern has one."""
+    for peer in want.requirement.ways[want.way].peers:
+        before, placeholder, after = peer.text.partition(names.REGION)
+        text = want.by.text
+        if placeholder and text.startswith(before) and text.endswith(after) and len(text) > len(before) + len(after):
+            return names.region(text[len(before) : len(text) - len(after)])
+    return None
+
+
+def _hold(platform: Platform, direction: Direction, peer: Endpoint, service: Service, options: Options) -> Hold | str:
+    plain = Service(service.transport, service.first, service.last)
+    if platform == "azure-firewall":
+        return _hold_in_firewall(direction, peer, service, plain, options)
+    if platform == "nsg":
+        if peer.kind in _NAMES:
+            return "an NSG holds no names, and the document gives no service tag for this need"
+        return Hold("nsg", peer, plain)
+    return _hold_in_managed_network(direction, peer, plain)
+
+
+def _hold_in_firewall(
+    direction: Direction, peer: Endpoint, service: Service, plain: Service, options: Options
+) -> Hold | str:
+    if direction == "inbound":
+        return "a rule of Azure Firewall holds no service tag as source: inbound traffic is decided by DNAT or an NSG"
+    if peer.kind in _NAMES:
+        if service.protocol in _APPLICATION:
+            return Hold("application", peer, service)
+        if peer.kind != "host":
+            return f"an application rule holds no {service}, and a network rule no name pattern such as {peer}"
+        if not options.dns_proxy:
+            return (
+                f"an application rule holds no {service}; a network rule holds a name only with DNS proxy (--dns-proxy)"
+            )
+        return Hold("network", peer, plain)
+    if peer.kind == "tag" and peer.text in _NOT_ON_FIREWALL:
+        return f"{peer} cannot be used in Azure Firewall"
+    if peer.kind == "address" and ip_network(peer.text).version == 6:
+        return "Azure Firewall takes IPv4 addresses only"
+    return Hold("network", peer, plain)
+
+
+def _hold_in_managed_network(direction: Direction, peer: Endpoint, plain: Service) -> Hold | str:
+    if direction == "inbound":
+        return "the managed network makes its inbound rules itself"
+    if peer.kind == "tag":
+        if peer.text in _AUTOMATIC or peer.text.partition(".")[0] in _AUTOMATIC:
+            return f"the managed network makes the rule for {peer} itself"
+        return Hold("service-tag", peer, plain)
+    if peer.kind == "address":
+        return "the managed network reaches private addresses by private endpoint rules only"
+    if peer.text.endswith(_STORAGE):
+        return "an FQDN rule of the managed network never reaches a storage account: add a private endpoint rule"
+    if plain.transport != "tcp" or plain.first not in (80, 443):
+        return f"an FQDN rule of the managed network opens ports 80 and 443 only, not {plain}"
+    return Hold("fqdn", peer, plain)

@@ -1,0 +1,258 @@
+"""Knows how answers look as plain text in a terminal: at most `WIDTH` columns, the verdict first."""
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Final
+
+import polars as pl
+
+from fwlens import address
+from fwlens.answer import Answer, destination
+from fwlens.errors import FwlensError
+from fwlens.flow import service
+from fwlens.ledger import Ledger
+from fwlens.rule import Catalog, Endpoint, Recommendation, Requirement, Service, Unsaid
+from fwlens.source.format import ALLOWED
+from fwlens.tags import TOO_WIDE, ServiceTags
+
+WIDTH: Final = 100
+_MOST: Final = 10
+
+
+def columns(header: Sequence[str], rows: Iterable[Sequence[object]], width: int = WIDTH) -> str:
+    """Rows under a header, columns aligned, numbers to the right; the last column is cut to the width with `…`."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    if not cells:
+        return ""
+    sizes = [max(len(line[i]) for line in [list(header), *cells]) for i in range(len(header))]
+    spare = width - sum(sizes) - 2 * (len(sizes) - 1)
+    for i in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
+        cut = min(-min(spare, 0), max(sizes[i] - 12, 0))
+        sizes[i], spare = sizes[i] - cut, spare + cut
+    numeric = [all(line[i].replace(",", "").isdigit() for line in cells) for i in range(len(header))]
+    lines = []
+    for line in [list(header), *cells]:
+        parts = []
+        for text, size, right in zip(line, sizes, numeric, strict=True):
+            shown = text if len(text) <= size else text[: size - 1] + "…"
+            parts.append(shown.rjust(size) if right else shown.ljust(size))
+        lines.append("  ".join(parts).rstrip())
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 rule`, `2 rules`, `1,234 log entries`."""
+    many = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else many}"
+
+
+def clock(when: datetime | None) -> str:
+    """A time to the minute, UTC."""
+    return "-" if when is None else when.strftime("%Y-%m-%d %H:%M")
+
+
+def recommendations(answer: Answer) -> str:
+    """The answer as text: how many flows were blocked, how many are documented, which rules allow them, and the rest."""
+    parts = [_verdict(answer)]
+    parts += [_rule(number, one) for number, one in enumerate(answer.recommendations, start=1)]
+    parts += [_unsaid(answer.unsaid), _unexplained(answer), _refused(answer), _notes(answer)]
+    parts += [_set_aside(answer.ledger), _next(answer)]
+    return "\n".join(part for part in parts if part)
+
+
+def _verdict(answer: Answer) -> str:
+    blocked = answer.blocked
+    if not blocked.flows:
+        return f"No blocked flows in {plural(answer.ledger.rows_read, 'row')} read.\n"
+    needed, unexplained, refused = (answer.verdicts[name] for name in ("needed", "unexplained", "refused"))
+    said = len(answer.recommendations)
+    fix = f"{plural(said, 'rule')} {'allows' if said == 1 else 'allow'} them" if said else "no rule can hold them"
+    if answer.unsaid and said:
+        fix += f", but for {plural(len(answer.unsaid), 'conversation')}"
+    lines = [
+        f"{plural(blocked.flows, 'blocked flow')} ({plural(blocked.events, 'log entry')}), "
+        f"{clock(answer.first_seen)} to {clock(answer.last_seen)} UTC.",
+        f"{needed.flows:,} are documented needs; {fix}." if needed.flows else "None of them is a documented need.",
+        f"{unexplained.flows:,} are not documented, {refused.flows:,} are refused.",
+    ]
+    if "working" in answer.verdicts:
+        working, surplus = answer.verdicts["working"], answer.verdicts["surplus"]
+        lines.append(f"Allowed: {working.flows:,} documented needs work, {surplus.flows:,} flows are not documented.")
+    return "\n".join(lines) + "\n"
+
+
+def _wrap(label: str, text: str) -> str:
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=f"    {label:<10}",
+        subsequent_indent=" " * 14,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
+def _join(values: Iterable[Endpoint | Service], most: int = 12) -> str:
+    texts = [str(value) for value in values]
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
+
+
+def _rule(number: int, one: Recommendation) -> str:
+    rule, evidence = one.rule, one.evidence
+    lines = [
+        f"{number:>2}  {rule.platform}, {rule.layer} rule, {rule.direction}  [{rule.id}]",
+        _wrap("from", _join(rule.sources)),
+        _wrap("to", _join(rule.destinations)),
+        _wrap("over", _join(rule.services)),
+        _wrap(
+            "seen",
+            f"{plural(evidence.flows, 'flow')}, {plural(evidence.events, 'log entry')}, "
+            f"{clock(evidence.first_seen)} to {clock(evidence.last_seen)}",
+        ),
+    ]
+    lines += [
+        _wrap("needed by", f"{citation.id} ({citation.basis}): {citation.purpose} {citation.url}")
+        for citation in one.citations
+    ]
+    lines += [_wrap("doubt", doubt) for doubt in one.doubts]
+    return "\n".join(lines) + "\n"
+
+
+def _unsaid(unsaid: Sequence[Unsaid]) -> str:
+    if not unsaid:
+        return ""
+    rows = [(one.flow.src_ip, one.flow.destination, one.flow.service, one.flow.events, one.why) for one in unsaid]
+    return _listed("Needed, and not in a rule", ("from", "to", "over", "entries", "why"), rows)
+
+
+def _listed(title: str, header: Sequence[str], rows: Sequence[Sequence[object]], total: int = 0) -> str:
+    total = total or len(rows)
+    shown = f"{title} ({_MOST} of {total:,}, the most frequent)" if total > _MOST else f"{title} ({total:,})"
+    return f"{shown}\n{columns(header, rows[:_MOST])}"
+
+
+def _flows(frame: pl.DataFrame, last: pl.Expr) -> list[tuple[object, ...]]:
+    shown = service(pl.col("protocol"), pl.col("dst_port"))
+    return (
+        frame.head(_MOST).select("src_ip", destination(), shown.alias("service"), "events", last.alias("last")).rows()
+    )
+
+
+def _unexplained(answer: Answer) -> str:
+    rows = answer.unexplained
+    if not rows.height:
+        return ""
+    first = pl.col("near").list.first()
+    near = pl.format("{}: {}", first.struct.field("requirement"), first.struct.field("why"))
+    header = ("from", "to", "over", "entries", "nearest need")
+    return _listed("Not documented, no rule", header, _flows(rows, near), rows.height)
+
+
+def _refused(answer: Answer) -> str:
+    rows = answer.refused
+    if not rows.height:
+        return ""
+    header = ("from", "to", "over", "entries", "refused because of")
+    cause = pl.col("cause").cast(pl.String)
+    why = pl.when(cause == "deny rule").then(pl.format("rule {}", "rule")).otherwise(cause)
+    return _listed("Refused, never a rule", header, _flows(rows, why), rows.height)
+
+
+def _notes(answer: Answer) -> str:
+    lines = [_wrap("note", f"{note.text} {note.page.url}") for note in answer.notes]
+    return "\n".join(lines) + "\n" if lines else ""
+
+
+def _set_aside(ledger: Ledger) -> str:
+    lines = [
+        f"Read {plural(ledger.rows_read, 'row')} of {plural(len(ledger.inputs), 'file')}: "
+        f"{ledger.rows_used:,} used, {ledger.rows_set_aside:,} set aside."
+    ]
+    for entry in ledger.set_aside:
+        where = "" if entry.reason == ALLOWED else f" (first: {entry.first})"
+        lines.append(f"    {entry.rows:>9,}  {entry.reason}{where}")
+    return "\n".join(lines) + "\n"
+
+
+def _next(answer: Answer) -> str:
+    if answer.recommendations:
+        return "Next: check the doubts, then keep the whole answer with --format json -o FILE.\n"
+    if answer.unexplained.height:
+        return "Next: no document asks for these flows; --catalog FILE adds needs of your own.\n"
+    return ""
+
+
+def catalog(known: Catalog) -> str:
+    """The catalogue as a table: id, who says it, level, the first way, profiles."""
+    rows = []
+    for one in known.requirements:
+        way = one.ways[0]
+        to = f"{'from ' if one.direction == 'inbound' else ''}{_join(way.peers, 2)} {_join(way.over, 3)}"
+        rows.append((one.id, one.basis, one.level, to, ", ".join(one.when) or "all"))
+    return columns(("need", "layer", "level", "to", "profiles"), rows)
+
+
+def requirement(one: Requirement, known: Catalog) -> str:
+    """Everything known about one entry."""
+    side = "from" if one.direction == "inbound" else "to"
+    lines = [f"{one.id}  ({one.basis}, {one.level}, {one.direction})", _wrap("for", one.purpose)]
+    lines += [_wrap(side, f"{_join(way.peers, 99)} over {_join(way.over, 99)}") for way in one.ways]
+    facts = {
+        "ports": "inferred: the page states none" if one.inferred else "",
+        "narrow": "a rule names what was seen, never the whole pattern" if one.narrow else "",
+        "profiles": ", ".join(one.when),
+        "clouds": ", ".join(one.cloud),
+        "depends": _join(one.depends_on),
+        "newer": ", ".join(one.superseded_by),
+        "conflict": ", ".join(one.conflicts_with),
+        "within": ", ".join(one.within),
+        "rows": ", ".join(one.rows),
+    }
+    lines += [_wrap(name, text) for name, text in facts.items() if text]
+    lines += [_wrap("warning", text) for text in one.warns]
+    about = (note for note in known.notes if any(fnmatchcase(one.id, pattern) for pattern in note.about))
+    lines += [_wrap("note", f"{note.text} {note.page.url}") for note in about]
+    for page in (one.page, *one.also):
+        dated = f", dated {page.dated}" if page.dated else ""
+        lines.append(_wrap("page", f"{page.title} (read {page.read_on}{dated}) {page.url}"))
+    return "\n".join(lines) + "\n"
+
+
+def flows_as_text(rows: pl.DataFrame, ledger: Ledger) -> bytes:
+    """Flows as a table, most log entries first; MATCHED rows show their verdict and requirement too."""
+    shown = service(pl.col("protocol"), pl.col("dst_port"))
+    extra = ["verdict", "requirement"] if "verdict" in rows.columns else ["cause", "rule"]
+    picked = rows.sort("events", "src_ip", descending=[True, False], maintain_order=True).select(
+        "action", "src_ip", destination(), shown.alias("service"), "events", *extra
+    )
+    header = ("action", "from", "to", "over", "entries", *extra)
+    return (columns(header, picked.rows()) + ("\n" if rows.height else "") + _set_aside(ledger)).encode()
+
+
+def tags(text: str, known: ServiceTags) -> str:
+    """The service tags of an address, the most specific first. Raises FwlensError for what is no address."""
+    number = address.parse(pl.Series([text]))["number"]
+    if number.null_count():
+        raise FwlensError(f"{text!r} is no IPv4 or IPv6 address.")
+    rows = [
+        (
+            tag,
+            int(width),
+            "/".join(known.features.get(tag, ())),
+            "too wide to explain a flow" if tag.startswith(TOO_WIDE) else "",
+        )
+        for _, tag, width in known.of(number).iter_rows()
+    ]
+    said = f"Service-tag file of the {known.cloud} cloud, change number {known.change_number}.\n"
+    if not rows:
+        return f"{text} belongs to no service tag.\n{said}"
+    return columns(("tag", "addresses", "usable with", ""), rows) + said

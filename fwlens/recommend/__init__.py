@@ -5,44 +5,37 @@ rectangles; each rectangle becomes a rule with its evidence, citations and doubt
 back with the reason.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import Final
 
 import polars as pl
 
-from fwlens.cover import Cell, Rectangle, cover
 from fwlens.flow import service
+from fwlens.recommend.clash import clashes, others
 from fwlens.recommend.doubts import Grounds, doubts
-from fwlens.recommend.plane import MANAGED_PORTS, Hold, Options, Want, holds
-from fwlens.rule import (
-    Conversation,
-    Endpoint,
-    Evidence,
-    Platform,
-    Recommendation,
-    Requirement,
-    Rule,
-    Service,
-    Unsaid,
-)
+from fwlens.recommend.plane import Hold, Options, Want, holds
+from fwlens.recommend.shape import Combination, ruled
+from fwlens.rule import Conversation, Endpoint, Evidence, Platform, Recommendation, Requirement, Rule, Service, Unsaid
 from fwlens.tags import ServiceTags
 
 __all__ = ["Options", "Recommendations", "recommend"]
 
 _FAR: Final = ("platform", "direction", "requirement", "way", "by", "service", "host", "address")
+_CELL: Final = ("near", "peer", "opens")
 _V4_ONLY: Final = "Azure Firewall takes IPv4 addresses only"
 _ADMIN: Final = "denied by a security admin rule of Virtual Network Manager, which comes before every NSG rule"
+_NARROWED: Final = "Narrowed to the host that was seen: {} would also allow what must not be."
 _ANYWHERE: Final = "*"
 
 
 @dataclass(frozen=True, slots=True)
 class Recommendations:
-    """The rules in a total order, and the needed conversations that no rule can allow."""
+    """The rules in a total order, the needed conversations that no rule can allow, and a proven bound on the rules."""
 
     rules: tuple[Recommendation, ...]
     unsaid: tuple[Unsaid, ...]
+    lower_bound: int
 
 
 def recommend(
@@ -55,15 +48,20 @@ def recommend(
 ) -> Recommendations:
     """Sound and complete rules for all needed flows of a MATCHED frame, for the plane that denied or the given one."""
     known = {requirement.id: requirement for requirement in requirements}
-    wanted = _wanted(matched, platform)
+    wanted = _wanted(matched, platform).with_row_index("want")
     held, refused = _held(wanted, known, options)
-    cells = wanted.join(held, on=_FAR, nulls_equal=True)
-    rules = [recommendation for layer in _layers(cells) for recommendation in _rules(layer, known, cells, tags)]
-    unsaid = wanted.join(refused, on=_FAR, how="left", nulls_equal=True).with_columns(why=pl.coalesce("why", "blocked"))
-    return Recommendations(
-        tuple(sorted(rules, key=lambda rule: rule.rule.sort_key)),
-        tuple(_unsaid(unsaid.filter(pl.col("why").is_not_null()))),
-    )
+    cells = wanted.filter(pl.col("blocked").is_null()).join(held, on=_FAR, nulls_equal=True).with_columns(_near())
+    usable, clashing = _parted(cells, others(matched), tags)
+    seen = frozenset(Endpoint.parse(peer) for peer in usable["peer"].unique())
+    rules, bound = [], 0
+    for layer in usable.sort("platform", "layer", "direction").partition_by("platform", "layer", "direction"):
+        place, kind, direction = layer.select("platform", "layer", "direction").row(0)
+        found = ruled(place, kind, direction, _needs(layer))
+        bound += found.lower_bound
+        rules += [_recommendation(rule, _within(layer, allowed), known, seen, tags) for rule, allowed in found.rules]
+    reasons = wanted.join(refused, on=_FAR, how="left", nulls_equal=True).join(clashing, on="want", how="left")
+    unsaid = reasons.with_columns(why=pl.coalesce("blocked", "why", "clash")).filter(pl.col("why").is_not_null())
+    return Recommendations(tuple(sorted(rules, key=lambda one: one.rule.sort_key)), tuple(_unsaid(unsaid)), bound)
 
 
 def _wanted(matched: pl.DataFrame, platform: Platform | None) -> pl.DataFrame:
@@ -113,7 +111,7 @@ def _held(wanted: pl.DataFrame, known: dict[str, Requirement], options: Options)
         platform, direction, requirement, way, by, service_text, host, address = far
         want = Want(direction, known[requirement], way, Endpoint.parse(by), Service.parse(service_text), host, address)
         ways, why = holds(platform, want, options)
-        cells += [(*far, *_cell(hold)) for hold in ways[:1]]
+        cells += [(*far, *_cell(hold)) for hold in ways]
         refused += [] if ways else [(*far, why)]
     base = {name: wanted.schema[name] for name in _FAR}
     cell = {"layer": pl.String, "peer": pl.String, "opens": pl.String, "doubt": pl.String}
@@ -127,75 +125,52 @@ def _cell(hold: Hold) -> tuple[str, str, str, str]:
     return hold.layer, str(hold.peer), str(hold.service), hold.doubt
 
 
-def _layers(cells: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    usable = cells.filter(pl.col("blocked").is_null()).with_columns(
-        near=pl.when(pl.col("platform") == "aml-managed-network").then(pl.lit(_ANYWHERE)).otherwise("near")
+def _near() -> pl.Expr:
+    """The near side as a rule of the platform names it: a managed network names none."""
+    managed = pl.col("platform") == "aml-managed-network"
+    return pl.when(managed).then(pl.lit(_ANYWHERE)).otherwise("near").alias("near")
+
+
+def _parted(cells: pl.DataFrame, bad: pl.DataFrame, tags: ServiceTags | None) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Cells that allow nothing they must not, and per `want` that is left without one the `clash`.
+
+    A name pattern that would allow too much is narrowed to the host that was seen, if that alone does not.
+    """
+    found = cells.join(clashes(cells, bad, tags), on=_CELL, how="left")
+    wide = pl.col("clash").is_not_null() & pl.col("peer").str.starts_with("*.") & pl.col("host").is_not_null()
+    narrowed = found.filter(wide).with_columns(
+        peer="host", doubt=pl.concat_str("doubt", pl.format(_NARROWED, "peer"), separator=" ").str.strip_chars(" ")
     )
-    for key in ("platform", "layer", "direction"):
-        usable = usable.sort(key, maintain_order=True)
-    yield from usable.partition_by("platform", "layer", "direction", maintain_order=True)
+    again = narrowed.drop("clash").join(clashes(narrowed, bad, tags), on=_CELL, how="left")
+    every = pl.concat([found.filter(~wide), again])
+    usable = every.filter(pl.col("clash").is_null()).drop("clash")
+    lost = every.join(usable.select("want").unique(), on="want", how="anti")
+    return usable, lost.group_by("want").agg(pl.col("clash").min())
 
 
-def _rules(
-    cells: pl.DataFrame, known: dict[str, Requirement], every: pl.DataFrame, tags: ServiceTags | None
-) -> Iterator[Recommendation]:
-    """The rules of one layer and direction."""
-    platform, layer, direction = cells.select("platform", "layer", "direction").row(0)
-    seen = frozenset(Endpoint.parse(peer) for peer in every["peer"].unique())
-    wanted = [Cell(*row) for row in cells.select("near", "peer", "opens").unique().iter_rows()]
-    for block in _blocks(platform, layer, wanted):
-        for found in cover(block):
-            near, far = _endpoints(found.sources), _endpoints(found.destinations)
-            services = MANAGED_PORTS if layer == "fqdn" else tuple(sorted(map(Service.parse, found.services)))
-            sources, destinations = (far, near) if direction == "inbound" else (near, far)
-            rule = Rule(platform, layer, direction, sources, destinations, services)
-            yield _recommendation(rule, _within(cells, found), known, seen, tags)
+def _needs(cells: pl.DataFrame) -> list[frozenset[Combination]]:
+    """Per want the combinations of which any one meets it."""
+    needs: dict[int, set[Combination]] = {}
+    for want, *combination in cells.select("want", *_CELL).iter_rows():
+        needs.setdefault(want, set()).add(Combination(*combination))
+    return [frozenset(combinations) for combinations in needs.values()]
 
 
-def _blocks(platform: Platform, layer: str, cells: Iterable[Cell]) -> Iterator[list[Cell]]:
-    """Cells that may share a rule at all: a network or NSG rule has one set of ports for its protocols, an NSG rule one
-    tag or addresses of one family, a rule of the managed network one destination."""
-    blocks: dict[tuple[str, ...], list[Cell]] = {}
-    for cell in cells:
-        protocol = cell.service.partition("/")[0]
-        tag = cell.destination if cell.destination.startswith("tag:") else ""
-        key: tuple[str, ...] = ()
-        if layer == "network":
-            key = (protocol, "names" if Endpoint.parse(cell.destination).kind == "host" else "")
-        elif layer == "nsg":
-            key = (protocol, tag, "v6" if ":" in cell.source else "v4")
-        elif platform == "aml-managed-network":
-            key = (protocol if layer == "service-tag" else "", cell.destination)
-        blocks.setdefault(key, []).append(cell)
-    yield from blocks.values()
-
-
-def _within(cells: pl.DataFrame, found: Rectangle) -> pl.DataFrame:
-    return cells.filter(
-        pl.col("near").is_in(list(found.sources))
-        & pl.col("peer").is_in(list(found.destinations))
-        & pl.col("opens").is_in(list(found.services))
-    )
-
-
-def _endpoints(texts: Iterable[str]) -> tuple[Endpoint, ...]:
-    """Endpoints in their order, addresses folded to the fewest networks that add no address."""
-    parsed = {Endpoint.parse(text) for text in texts}
-    rest = [endpoint for endpoint in parsed if endpoint.kind != "address"]
-    networks = [ip_network(endpoint.text) for endpoint in parsed if endpoint.kind == "address"]
-    v4 = collapse_addresses(network for network in networks if isinstance(network, IPv4Network))
-    v6 = collapse_addresses(network for network in networks if isinstance(network, IPv6Network))
-    folded = [Endpoint.parse(str(network)) for network in (*v4, *v6)]
-    return tuple(sorted((*rest, *folded), key=lambda endpoint: endpoint.sort_key))
+def _within(cells: pl.DataFrame, allowed: frozenset[Combination]) -> pl.DataFrame:
+    """The cells that a rule allows."""
+    combinations = pl.DataFrame(sorted(allowed), schema=dict.fromkeys(_CELL, pl.String), orient="row")
+    return cells.join(combinations, on=_CELL, how="semi")
 
 
 def _recommendation(
     rule: Rule, cells: pl.DataFrame, known: dict[str, Requirement], seen: frozenset[Endpoint], tags: ServiceTags | None
 ) -> Recommendation:
     requirements = tuple(known[name] for name in sorted(cells["requirement"].unique()))
-    flows, events, first, last = cells.select(
-        pl.col("flows").sum(), pl.col("events").sum(), pl.col("first_seen").min(), pl.col("last_seen").max()
-    ).row(0)
+    flows, events, first, last = (
+        cells.unique("want")
+        .select(pl.col("flows").sum(), pl.col("events").sum(), pl.col("first_seen").min(), pl.col("last_seen").max())
+        .row(0)
+    )
     devices = tuple(sorted(cells["devices"].explode(empty_as_null=False).unique()))
     denied_by = tuple(sorted(cells["denied_by"].explode(empty_as_null=False).drop_nulls().unique()))
     held = tuple(sorted(text for text in cells["doubt"].unique() if text))

@@ -23,7 +23,11 @@ class Grounds:
 
 
 def doubts(
-    rule: Rule, requirements: Sequence[Requirement], grounds: Grounds, seen: frozenset[Endpoint], tags: ServiceTags | None
+    rule: Rule,
+    requirements: Sequence[Requirement],
+    grounds: Grounds,
+    seen: frozenset[Endpoint],
+    tags: ServiceTags | None,
 ) -> tuple[str, ...]:
     """Every doubt about a rule, without repeats. `seen` are the endpoints that needed flows of the night went to."""
     found = [

@@ -1,0 +1,187 @@
+"""The fewest boxes that allow what is needed and nothing else; among those, the ones with the fewest atoms.
+
+Needs are cells (source, destination, service …), a need with alternatives is several cells of which one suffices. What
+may be allowed is every cell of every need and no other, so the boxes never join A:80 with B:443. The way there: split
+into components that no box spans, cover each exactly where its boxes can be listed, else by heuristic; always with a
+proven lower bound. Ties are broken by the order of boxes, so that the same needs give the same boxes.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+from fwlens.cover.boxes import Box, Cell, cells_of, components, hull, maximal, parts, size, sort_key
+from fwlens.cover.solve import Need, choose, fewest, fooling, reaches, whole
+
+__all__ = ["Box", "Cell", "Cover", "Need", "cover"]
+
+Atoms = Callable[[int, frozenset[str]], list[frozenset[str]]]
+"""How the values of a dimension are written in a rule: each group of values is one atom (a network, a name, a port)."""
+
+_PARTS: Final = 3_000
+"""So many boxes of a component, maximal or not, are weighed one against another for the fewest atoms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cover:
+    """Boxes in their order, and a proven lower bound: no fewer boxes could do."""
+
+    boxes: tuple[Box, ...]
+    lower_bound: int
+
+    @property
+    def optimal(self) -> bool:
+        """Whether the number of boxes is proven to be the fewest possible."""
+        return self.lower_bound == len(self.boxes)
+
+
+def singly(_: int, values: frozenset[str]) -> list[frozenset[str]]:
+    """Each value is its own atom."""
+    return [frozenset({value}) for value in sorted(values)]
+
+
+def cover(needs: Iterable[Need], atoms: Atoms = singly) -> Cover:
+    """Cover all needs. The union of the boxes lies within the union of the needs."""
+    wanted = sorted(set(needs), key=sorted)
+    allowed = frozenset(cell for need in wanted for cell in need)
+    groups = _together(wanted, components(allowed))
+    of = {cell: number for number, group in enumerate(groups) for cell in group}
+    shares: list[list[Need]] = [[] for _ in groups]
+    for need in wanted:
+        shares[of[min(need)]].append(need)
+    found = [_component(share, group, atoms) for share, group in zip(shares, groups, strict=True)]
+    boxes = sorted((box for part in found for box in part.boxes), key=sort_key)
+    return Cover(tuple(boxes), sum(part.lower_bound for part in found))
+
+
+def _together(needs: Sequence[Need], groups: Sequence[frozenset[Cell]]) -> list[frozenset[Cell]]:
+    """Components, those joined that a need with alternatives spans."""
+    of = {cell: number for number, group in enumerate(groups) for cell in group}
+    parent = list(range(len(groups)))
+
+    def root(number: int) -> int:
+        while parent[number] != number:
+            number = parent[number]
+        return number
+
+    for need in needs:
+        first, *others = {of[cell] for cell in need}
+        for other in others:
+            parent[root(other)] = root(first)
+    joined: dict[int, set[Cell]] = {}
+    for number, group in enumerate(groups):
+        joined.setdefault(root(number), set()).update(group)
+    return [frozenset(group) for group in joined.values()]
+
+
+def _component(needs: Sequence[Need], allowed: frozenset[Cell], atoms: Atoms) -> Cover:
+    box = hull(allowed)
+    if size(box) == len(allowed) and all(len(need) == 1 for need in needs):
+        return Cover((box,), 1)
+    small = _smallest(needs, allowed, atoms)
+    if small is not None:
+        return small
+    classes, merged = _merged(needs)
+    listing = maximal(_all(merged))
+    choice = fewest(reaches(listing.boxes, merged), len(merged))
+    if listing.complete and choice.proven:
+        bound = len(choice.columns)
+    else:
+        bound = max(fooling(merged, _all(merged)), whole(choice.bound) if listing.complete else 1)
+    best = min([listing.boxes[j] for j in choice.columns], *_lines(merged), key=len)
+    full = [_unmerged(box, classes) for box in best]
+    return Cover(tuple(_trimmed(sorted(full, key=sort_key), needs, atoms)), bound)
+
+
+def _lines(needs: Sequence[Need]) -> list[list[Box]]:
+    """The plain covers: for each dimension one box per combination of the others. No cover may be worse than these."""
+    covers = []
+    cells = sorted(min(need) for need in needs)
+    for axis in range(len(cells[0])):
+        lines: dict[Cell, list[Cell]] = {}
+        for cell in cells:
+            lines.setdefault(cell[:axis] + cell[axis + 1 :], []).append(cell)
+        covers.append([hull(line) for line in lines.values()])
+    return covers
+
+
+def _unmerged(box: Box, classes: Sequence[dict[str, list[str]]]) -> Box:
+    return tuple(
+        frozenset(member for value in values for member in members[value])
+        for values, members in zip(box, classes, strict=True)
+    )
+
+
+def _smallest(needs: Sequence[Need], allowed: frozenset[Cell], atoms: Atoms) -> Cover | None:
+    """The fewest boxes and among those the fewest atoms, proven: for a component whose boxes can all be listed."""
+    if len(allowed) > _PARTS:
+        return None
+    listing = maximal(allowed)
+    every = parts(listing.boxes, _PARTS) if listing.complete else None
+    if every is None:
+        return None
+    count = cache(lambda axis, values: len(atoms(axis, values)))
+    weights = [sum(count(axis, values) for axis, values in enumerate(box)) for box in every]
+    heavy = sum(sorted(weights)[-len(needs) :]) + 1
+    choice = choose(reaches(every, needs), len(needs), [heavy + weight for weight in weights])
+    if not choice.proven:
+        return None
+    boxes = _trimmed([every[j] for j in choice.columns], needs, atoms)
+    return Cover(tuple(boxes), len(boxes))
+
+
+def _all(needs: Iterable[Need]) -> frozenset[Cell]:
+    return frozenset(cell for need in needs for cell in need)
+
+
+def _merged(needs: Sequence[Need]) -> tuple[list[dict[str, list[str]]], list[Need]]:
+    """Values that stand in equal places as one: the members of each representative, and the needs that are left.
+
+    A cover of the rest covers all, with the members put in wherever their representative stands.
+    """
+    dimensions = len(next(iter(needs[0])))
+    classes: list[dict[str, list[str]]] = []
+    left = list(needs)
+    for axis in range(dimensions):
+        if any(len(need) > 1 for need in left):
+            classes.append({cell[axis]: [cell[axis]] for need in left for cell in need})
+            continue
+        rests: dict[str, set[Cell]] = {}
+        for need in left:
+            for cell in need:
+                rests.setdefault(cell[axis], set()).add(cell[:axis] + cell[axis + 1 :])
+        members: dict[frozenset[Cell], list[str]] = {}
+        for value in sorted(rests):
+            members.setdefault(frozenset(rests[value]), []).append(value)
+        classes.append({values[0]: values for values in members.values()})
+        left = [need for need in left if all(cell[axis] in classes[axis] for cell in need)]
+    return classes, left
+
+
+def _trimmed(boxes: Sequence[Box], needs: Sequence[Need], atoms: Atoms) -> list[Box]:
+    """The same boxes without every atom that can go: afterwards, removing any one more leaves a need unmet."""
+    reached = Counter(cell for box in boxes for cell in cells_of(box))
+    left = list(boxes)
+    alternatives = [need for need in needs if len(need) > 1]
+    only = {cell for need in needs if len(need) == 1 for cell in need}
+    for number, box in enumerate(left):
+        for axis in range(len(box)):
+            for atom in sorted(atoms(axis, box[axis]), key=lambda atom: (len(atom), sorted(atom))):
+                current = left[number]
+                if atom == current[axis] or not atom <= current[axis]:
+                    continue
+                slab = [*cells_of((*current[:axis], atom, *current[axis + 1 :]))]
+                if any(reached[cell] == 1 and cell in only for cell in slab):
+                    continue
+                kept = (*current[:axis], current[axis] - atom, *current[axis + 1 :])
+                lost = {cell for cell in slab if reached[cell] == 1}
+                if any(
+                    need & lost and not any(reached.get(c, 0) and c not in lost for c in need) for need in alternatives
+                ):
+                    continue
+                for cell in slab:
+                    reached[cell] -= 1
+                left[number] = kept
+    return left

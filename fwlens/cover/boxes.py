@@ -1,0 +1,154 @@
+"""Knows boxes: products of sets, one per dimension, inside a set of allowed cells; their maximal ones and their parts.
+
+A rule is a box: every source x every destination x every service. A *maximal* box is one that nothing can be added to.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+from typing import Final
+
+Cell = tuple[str, ...]
+"""One combination that a rule may allow: a value in each dimension."""
+Box = tuple[frozenset[str], ...]
+"""A product: every combination of a value of each set."""
+
+TOO_MANY: Final = 20_000
+"""So many maximal boxes and no more are listed; beyond it a relation is covered by heuristic."""
+
+
+def cells_of(box: Box) -> Iterator[Cell]:
+    """All combinations that a box allows."""
+    return product(*box)
+
+
+def size(box: Box) -> int:
+    """How many combinations a box allows."""
+    count = 1
+    for values in box:
+        count *= len(values)
+    return count
+
+
+def hull(cells: Iterable[Cell]) -> Box:
+    """The smallest box around cells."""
+    return tuple(frozenset(values) for values in zip(*cells, strict=True))
+
+
+def sort_key(box: Box) -> tuple[tuple[str, ...], ...]:
+    """The total order of boxes: by their sorted values, dimension by dimension."""
+    return tuple(tuple(sorted(values)) for values in box)
+
+
+def components(cells: frozenset[Cell]) -> list[frozenset[Cell]]:
+    """Cells that could share a box, directly or through others; boxes never span two of these components.
+
+    Inside a box one gets from any cell to any other by changing one value at a time, so cells that differ in one value
+    are neighbours and nothing else needs to be.
+    """
+    parent: dict[Cell, Cell] = {cell: cell for cell in cells}
+
+    def root(cell: Cell) -> Cell:
+        while parent[cell] != cell:
+            parent[cell] = parent[parent[cell]]
+            cell = parent[cell]
+        return cell
+
+    seen: dict[tuple[int, Cell], Cell] = {}
+    for cell in cells:
+        for dimension in range(len(cell)):
+            rest = (dimension, cell[:dimension] + cell[dimension + 1 :])
+            parent[root(cell)] = root(seen.setdefault(rest, cell))
+    groups: dict[Cell, set[Cell]] = {}
+    for cell in cells:
+        groups.setdefault(root(cell), set()).add(cell)
+    return sorted((frozenset(group) for group in groups.values()), key=min)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Maximal boxes in their order, and whether these are all of them."""
+
+    boxes: tuple[Box, ...]
+    complete: bool
+
+
+def maximal(cells: frozenset[Cell]) -> Listing:
+    """The maximal boxes of a relation: all of them up to about `TOO_MANY`, else some of every shape."""
+    found, complete = _maximal(cells, len(next(iter(cells))))
+    return Listing(tuple(sorted(found, key=sort_key)), complete)
+
+
+def _maximal(cells: frozenset[Cell], dimensions: int) -> tuple[set[Box], bool]:
+    if dimensions == 1:
+        return {hull(cells)}, True
+    axis = min(range(dimensions), key=lambda i: len({cell[i] for cell in cells}))
+    support: dict[Cell, set[str]] = {}
+    for cell in cells:
+        support.setdefault(cell[:axis] + cell[axis + 1 :], set()).add(cell[axis])
+    closed, complete = _closed(support.values())
+    found: set[Box] = set()
+    for values in closed:
+        rest = frozenset(cell for cell, there in support.items() if values <= there)
+        inner, whole = _maximal(rest, dimensions - 1)
+        complete = complete and whole
+        for box in inner:
+            # The values that carry this whole box may be more than those it was found for.
+            full = frozenset.intersection(*(frozenset(support[cell]) for cell in cells_of(box)))
+            found.add((*box[:axis], full, *box[axis:]))
+    return found, complete
+
+
+def _closed(sets: Iterable[set[str]]) -> tuple[list[frozenset[str]], bool]:
+    """All nonempty intersections of the sets, as bit masks for speed; where they are too many, some from every set."""
+    distinct = sorted({tuple(sorted(values)) for values in sets})
+    names = sorted({name for values in distinct for name in values})
+    bit = {name: 1 << i for i, name in enumerate(names)}
+    basis = [sum(bit[name] for name in values) for values in distinct]
+    masks: set[int] = set()
+    complete = True
+    for mask in basis:
+        masks |= {mask & other for other in masks}
+        masks.add(mask)
+        if len(masks) > TOO_MANY:
+            masks, complete = _sampled(basis), False
+            break
+    masks.discard(0)
+    return [frozenset(name for name in names if mask & bit[name]) for mask in sorted(masks)], complete
+
+
+def _sampled(basis: Sequence[int]) -> set[int]:
+    """From every set a path of intersections, each time with the set that keeps the most."""
+    found = set(basis)
+    for start in basis:
+        mask, left = start, [other for other in basis if other & start]
+        while left and len(found) <= TOO_MANY:
+            left = [other for other in left if mask & ~other and mask & other]
+            if left:
+                mask &= max(left, key=lambda other: ((mask & other).bit_count(), -other))
+                found.add(mask)
+    return found
+
+
+def parts(boxes: Sequence[Box], most: int) -> list[Box] | None:
+    """Every box inside the given ones, each once, in their order; None where there would be more than `most`."""
+    if sum(_parts_of(box) for box in boxes) > 4 * most:
+        return None
+    found: set[Box] = set()
+    for box in boxes:
+        found.update(product(*(_subsets(values) for values in box)))
+        if len(found) > most:
+            return None
+    return sorted(found, key=sort_key)
+
+
+def _parts_of(box: Box) -> int:
+    count = 1
+    for values in box:
+        count *= (1 << len(values)) - 1
+    return count
+
+
+def _subsets(values: frozenset[str]) -> list[frozenset[str]]:
+    ordered = sorted(values)
+    return [frozenset(chosen) for count in range(1, len(ordered) + 1) for chosen in combinations(ordered, count)]

@@ -1,0 +1,176 @@
+"""Knows the set-cover problem behind a cover: the fewest (then the lightest) boxes that reach every need, with a bound.
+
+HiGHS solves it (https://highs.dev). Its limits are counted in nodes, not in seconds, so that the same input gives the
+same answer on a slow machine; the limit in seconds is only a net.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from heapq import heapify, heapreplace
+from math import ceil
+from typing import Any, Final
+
+from fwlens.cover.boxes import Box, Cell, cells_of
+
+Need = frozenset[Cell]
+"""Any one of these cells must be allowed; most needs have only one."""
+
+_NODES: Final = 100
+_NONZEROS: Final = 400_000
+_RUNS: Final = 8
+_SECONDS: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Chosen columns by number, and a proven lower bound on the objective."""
+
+    columns: tuple[int, ...]
+    bound: float
+    proven: bool
+
+
+def choose(reach: Sequence[Collection[int]], needs: int, costs: Sequence[int]) -> Choice:
+    """Pick columns so that each of `needs` rows is reached by one, at the least cost.
+
+    `reach[j]` are the rows that column j reaches. Every row must be reachable.
+    """
+    import highspy
+    import numpy as np
+
+    model: Any = highspy.Highs()  # type: ignore[no-untyped-call]
+    for name, value in (("output_flag", False), ("threads", 1), ("random_seed", 0), ("mip_max_nodes", _NODES), ("time_limit", _SECONDS), ("mip_rel_gap", 0.0), ("mip_abs_gap", 0.99)):  # fmt: skip
+        model.setOptionValue(name, value)
+    columns = len(costs)
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = columns, needs
+    lp.col_cost_ = np.array(costs, dtype=np.double)
+    lp.col_lower_, lp.col_upper_ = np.zeros(columns), np.ones(columns)
+    lp.row_lower_ = np.ones(needs)
+    lp.row_upper_ = np.full(needs, highspy.kHighsInf)
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
+    rows = [sorted(column) for column in reach]
+    lp.a_matrix_.start_ = np.cumsum([0, *map(len, rows)], dtype=np.int32)
+    lp.a_matrix_.index_ = np.array([row for column in rows for row in column], dtype=np.int32)
+    lp.a_matrix_.value_ = np.ones(sum(map(len, rows)))
+    lp.integrality_ = [highspy.HighsVarType.kInteger] * columns
+    model.passModel(lp)
+    model.run()
+    info: Any = model.getInfo()
+    values = model.getSolution().col_value
+    chosen = tuple(j for j in range(columns) if values[j] > 0.5) if values else ()
+    proven = model.getModelStatus() == highspy.HighsModelStatus.kOptimal
+    return Choice(chosen, float(info.mip_dual_bound), proven)
+
+
+def whole(bound: float) -> int:
+    """A bound on a whole number, rounded up past the solver's tolerance."""
+    return max(1, ceil(bound - 1e-6))
+
+
+def fewest(reach: Sequence[frozenset[int]], needs: int) -> Choice:
+    """As few columns as can be found. Exact where reductions leave little; else the best of several greedy runs and of
+    all columns that they used."""
+    forced, left, rows = _reduced(reach, needs)
+    if not rows:
+        return Choice(tuple(sorted(forced)), float(len(forced)), proven=True)
+    number = {row: i for i, row in enumerate(sorted(rows))}
+    core = [frozenset(number[row] for row in reach[j] & rows) for j in left]
+    rest = _fewest_of(core, len(rows))
+    chosen = sorted([*forced, *(left[j] for j in rest.columns)])
+    return Choice(tuple(chosen), len(forced) + rest.bound, rest.proven)
+
+
+def _reduced(reach: Sequence[frozenset[int]], needs: int) -> tuple[list[int], list[int], frozenset[int]]:
+    """Columns that must be chosen because they alone reach some row, and the columns and rows that are then left."""
+    rows, left, forced = frozenset(range(needs)), list(range(len(reach))), list[int]()
+    while rows:
+        reached: dict[int, list[int]] = {row: [] for row in rows}
+        for j in left:
+            for row in reach[j] & rows:
+                reached[row].append(j)
+        alone = sorted({columns[0] for columns in reached.values() if len(columns) == 1})
+        if not alone:
+            break
+        forced += alone
+        rows -= frozenset(row for j in alone for row in reach[j])
+        left = [j for j in left if reach[j] & rows]
+    return forced, left, rows
+
+
+def _fewest_of(reach: Sequence[frozenset[int]], needs: int) -> Choice:
+    if sum(map(len, reach)) <= _NONZEROS:
+        choice = choose(reach, needs, [1] * len(reach))
+        return choice if choice.columns else Choice(_greedy(reach, needs, 0), choice.bound, proven=False)
+    runs = [_greedy(reach, needs, start) for start in range(_RUNS)]
+    used = sorted({column for run in runs for column in run})
+    choice = choose([reach[j] for j in used], needs, [1] * len(used))
+    best = min([*runs, tuple(used[j] for j in choice.columns)], key=lambda run: (len(run) or needs + 1, run))
+    return Choice(best, 1.0, proven=False)
+
+
+def _greedy(reach: Sequence[frozenset[int]], needs: int, start: int) -> tuple[int, ...]:
+    """Columns picked one by one, each reaching the most needs left (each run breaks ties elsewhere), none in vain."""
+    left, chosen = set(range(needs)), list[int]()
+    gains = [(-len(column), (j + start * 7919) % len(reach), j) for j, column in enumerate(reach)]
+    heapify(gains)
+    while left:
+        # Gains only shrink, so the top of the heap is the best as soon as its gain is up to date.
+        gain, tie, j = gains[0]
+        now = -len(reach[j] & left)
+        if now != gain:
+            heapreplace(gains, (now, tie, j))
+            continue
+        chosen.append(j)
+        left -= reach[j]
+    times = Counter(row for j in chosen for row in reach[j])
+    for j in list(chosen):
+        if all(times[row] > 1 for row in reach[j]):
+            chosen.remove(j)
+            times.subtract(reach[j])
+    return tuple(sorted(chosen))
+
+
+def fooling(needs: Sequence[Need], cells: frozenset[Cell]) -> int:
+    """How many needs there are of which no two fit into one box: a lower bound that asks no solver.
+
+    Greedy, from the needs with the fewest cells beside them, in several orders; fewer where there are many needs.
+    """
+    beside = Counter(line for cell in cells for line in _lines(cell))
+    degree = {need: sum(beside[line] for cell in need for line in _lines(cell)) for need in needs}
+    order = sorted(needs, key=lambda need: (degree[need], sorted(need)))
+    best = 0
+    for start in range(0, len(order), max(1, len(order) ** 2 // 50_000)):
+        picked: list[Need] = []
+        for need in order[start:] + order[:start]:
+            if all(_apart(need, other, cells) for other in picked):
+                picked.append(need)
+        best = max(best, len(picked))
+    return best
+
+
+def _lines(cell: Cell) -> Iterator[Cell]:
+    """The lines through a cell, one along each dimension."""
+    return (("", *cell[:axis], "", *cell[axis + 1 :]) for axis in range(len(cell)))
+
+
+def _apart(need: Need, other: Need, cells: frozenset[Cell]) -> bool:
+    """No box holds a cell of each: for any two, some mixture of them is not allowed."""
+    return all(not _together(a, b, cells) for a in need for b in other)
+
+
+def _together(a: Cell, b: Cell, cells: frozenset[Cell]) -> bool:
+    mixtures: list[Cell] = [()]
+    for x, y in zip(a, b, strict=True):
+        mixtures = [(*begun, value) for begun in mixtures for value in ({x, y})]
+    return all(mixture in cells for mixture in mixtures)
+
+
+def reaches(boxes: Sequence[Box], needs: Sequence[Need]) -> list[frozenset[int]]:
+    """Which needs each box reaches, by number."""
+    by_cell: dict[Cell, list[int]] = {}
+    for number, need in enumerate(needs):
+        for cell in need:
+            by_cell.setdefault(cell, []).append(number)
+    return [frozenset(number for cell in cells_of(box) for number in by_cell[cell]) for box in boxes]

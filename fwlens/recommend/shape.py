@@ -1,0 +1,105 @@
+"""Knows the shapes that rules of a layer can have: which combinations may share one, and how boxes become rules.
+
+An application rule lists protocols with their ports, so any sources x hosts x services do. A network rule has a list of
+protocols *and* a list of ports, so what it opens is their product too. An NSG rule holds one protocol and one tag, or
+addresses of one family; a rule of the managed network one destination.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from typing import NamedTuple
+
+from fwlens.cover import Box, cover
+from fwlens.recommend.plane import MANAGED_PORTS
+from fwlens.rule import Direction, Endpoint, Layer, Platform, Rule, Service
+
+
+class Combination(NamedTuple):
+    """What a rule may have to allow, in the notation of rules: the near side, the far side, the service."""
+
+    near: str
+    far: str
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """The rules of one layer with the combinations that each allows, and a proven lower bound on their number."""
+
+    rules: tuple[tuple[Rule, frozenset[Combination]], ...]
+    lower_bound: int
+
+
+def ruled(platform: Platform, layer: Layer, direction: Direction, needs: Iterable[frozenset[Combination]]) -> Ruled:
+    """The fewest rules of a layer for needs of which each is met by any one of its combinations."""
+    placed = [frozenset(_cell(layer, combination) for combination in need) for need in needs]
+    found = cover(placed, _atoms)
+    rules = []
+    for box in found.boxes:
+        combinations = frozenset(_combinations(layer, box))
+        near, far = endpoints(c.near for c in combinations), endpoints(c.far for c in combinations)
+        services = MANAGED_PORTS if layer == "fqdn" else tuple(sorted({Service.parse(c.service) for c in combinations}))
+        sources, destinations = (far, near) if direction == "inbound" else (near, far)
+        rules.append((Rule(platform, layer, direction, sources, destinations, services), combinations))
+    return Ruled(tuple(rules), found.lower_bound)
+
+
+def _cell(layer: Layer, combination: Combination) -> tuple[str, ...]:
+    """A combination as a cell: first what cannot share a rule, then the near side, the far side and the service.
+
+    The dimension in front keeps boxes within one block: no cell of another block has this far side or protocol.
+    """
+    near, far, service = combination
+    protocol, _, ports = service.partition("/")
+    kind = Endpoint.parse(far).kind
+    if layer == "network":
+        return ("names" if kind == "host" else "", near, far, protocol, ports)
+    if layer == "nsg":
+        family = "v6" if ":" in near else "v4"
+        return (f"{protocol} {family} {far if kind == 'tag' else ''}", near, far, service)
+    if layer in ("fqdn", "service-tag"):
+        return (f"{protocol if layer == 'service-tag' else ''} {far}", near, far, service)
+    return ("", near, far, service)
+
+
+def _combinations(layer: Layer, box: Box) -> Iterable[Combination]:
+    if layer == "network":
+        _, near, far, protocols, ports = box
+        services = {f"{protocol}/{port}" if port else protocol for protocol in protocols for port in ports}
+    else:
+        _, near, far, services = box[0], box[1], box[2], set(box[3])
+    return (Combination(a, b, c) for a in near for b in far for c in services)
+
+
+def _atoms(axis: int, values: frozenset[str]) -> list[frozenset[str]]:
+    """Addresses fold into networks, which are the atoms of a rule; everything else stands for itself."""
+    if axis not in (1, 2):
+        return [frozenset({value}) for value in sorted(values)]
+    folded = []
+    addresses = {value: ip_network(value) for value in values if Endpoint.parse(value).kind == "address"}
+    for network in _collapsed(addresses.values()):
+        inside = (v for v, each in addresses.items() if each.version == network.version and _within(each, network))
+        folded.append(frozenset(inside))
+    return folded + [frozenset({value}) for value in sorted(values - set(addresses))]
+
+
+def _within(network: IPv4Network | IPv6Network, wide: IPv4Network | IPv6Network) -> bool:
+    return network.subnet_of(wide)  # type: ignore[arg-type]  # one family, as the caller made sure
+
+
+def _collapsed(networks: Iterable[IPv4Network | IPv6Network]) -> Sequence[IPv4Network | IPv6Network]:
+    """The fewest networks that hold the same addresses."""
+    every = tuple(networks)
+    v4 = collapse_addresses(network for network in every if isinstance(network, IPv4Network))
+    v6 = collapse_addresses(network for network in every if isinstance(network, IPv6Network))
+    return (*v4, *v6)
+
+
+def endpoints(texts: Iterable[str]) -> tuple[Endpoint, ...]:
+    """Endpoints in their order, addresses folded to the fewest networks that add no address."""
+    parsed = {Endpoint.parse(text) for text in texts}
+    addresses = [ip_network(endpoint.text) for endpoint in parsed if endpoint.kind == "address"]
+    folded = [Endpoint.parse(str(network)) for network in _collapsed(addresses)]
+    rest = [endpoint for endpoint in parsed if endpoint.kind != "address"]
+    return tuple(sorted((*rest, *folded), key=lambda endpoint: endpoint.sort_key))

@@ -1,6 +1,6 @@
 """Knows an answer: what `fwlens recommend` says, as one value and as its stable JSON (`fwlens.recommendations/1`)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -9,11 +9,12 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
+from fwlens.certificate import Certificate
+from fwlens.document import SCHEMA
 from fwlens.flow import VERDICTS, service
 from fwlens.ledger import Ledger
 from fwlens.rule import Conversation, Note, Platform, Recommendation, Unsaid
 
-SCHEMA: Final = "fwlens.recommendations/1"
 FLOWS_SCHEMA: Final = "fwlens.flows/1"
 MATCHED_SCHEMA: Final = "fwlens.matched/1"
 _TIME: Final = "%Y-%m-%dT%H:%M:%S%.6fZ"
@@ -32,7 +33,7 @@ class Answer:
     """One run's answer. `unexplained` and `refused` are MATCHED rows (the first with `near`), most entries first.
 
     `verdicts` has no entry for `working` and `surplus` where allowed entries were only counted. `service_tags` is the
-    change number of the service-tag file that was used.
+    change number of the service-tag file that was used, `asked` the choices that shape the rules.
     """
 
     first_seen: datetime | None
@@ -45,6 +46,8 @@ class Answer:
     refused: pl.DataFrame
     notes: tuple[Note, ...]
     service_tags: int | None
+    certificate: Certificate
+    asked: Mapping[str, Any]
 
     @property
     def blocked(self) -> Tally:
@@ -62,6 +65,8 @@ def answer(
     ledger: Ledger,
     notes: Iterable[Note],
     service_tags: int | None,
+    certificate: Certificate,
+    asked: Mapping[str, Any],
     with_allowed: bool,
 ) -> Answer:
     """Put together what the stages found. `unexplained` are MATCHED rows with `near`."""
@@ -84,6 +89,8 @@ def answer(
         refused=_ranked(matched.filter(pl.col("verdict") == "refused")),
         notes=tuple(note for note in notes if _matters(note, cited, platforms)),
         service_tags=service_tags,
+        certificate=certificate,
+        asked=asked,
     )
 
 
@@ -176,14 +183,20 @@ def _recommendation(one: Recommendation) -> dict[str, Any]:
     }
 
 
+def _certificate(certificate: Certificate) -> dict[str, Any]:
+    names = ("complete", "sound", "irredundant", "rules", "lower_bound", "surplus", "surplus_of", "faults")
+    return {name: getattr(certificate, name) for name in names}
+
+
 def to_json(answer: Answer) -> bytes:
     """The answer as JSON, indented, with a line end; equal answers give equal bytes."""
     shown = service(pl.col("protocol"), pl.col("dst_port"))
-    common = ["src_ip", destination().alias("destination"), shown.alias("service"), pl.col("direction")]
+    common = [pl.col("src_ip"), destination().alias("destination"), shown.alias("service"), pl.col("direction")]
     verdicts: dict[str, Any] = {name: answer.verdicts.get(name) for name in VERDICTS.categories}
     document = {
         "schema": SCHEMA,
         "window": {"first_seen": as_text(answer.first_seen), "last_seen": as_text(answer.last_seen)},
+        "asked": answer.asked,
         "service_tags": answer.service_tags,
         "ledger": _ledger(answer.ledger),
         "verdicts": verdicts,
@@ -198,6 +211,7 @@ def to_json(answer: Answer) -> bytes:
         "refused": _objects(
             answer.refused.select(*common, "cause", "rule", "plane", "events", *_times("first_seen", "last_seen"))
         ),
+        "certificate": _certificate(answer.certificate),
         "notes": [{"id": note.id, "text": note.text, "url": note.page.url} for note in answer.notes],
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -41,6 +42,13 @@ class Form(StrEnum):
     JSON = "json"
 
 
+class Breadth(StrEnum):
+    """How much of a documented way a rule opens."""
+
+    OBSERVED = "observed"
+    DOCUMENTED = "documented"
+
+
 class PlatformName(StrEnum):
     """Where a rule is to be applied."""
 
@@ -64,6 +72,9 @@ Since = Annotated[
 ]
 Until = Annotated[str | None, typer.Option("--until", help="Only entries before then.")]
 WithAllowed = Annotated[bool, typer.Option("--with-allowed", help="Decode and match allowed entries too.")]
+Subnets = Annotated[list[str] | None, typer.Option("--subnet", help="Name this subnet as a source (repeatable).")]
+Breadths = Annotated[Breadth, typer.Option("--breadth", help="Open what was seen, or the whole documented way.")]
+AtMost = Annotated[int | None, typer.Option("--at-most", min=1, help="Merge rules, for a surplus, to at most so many.")]
 DnsProxy = Annotated[bool, typer.Option("--dns-proxy", help="The firewall is the clients' DNS proxy.")]
 Format = Annotated[Form, typer.Option("--format", help="table or json.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write there instead of to standard output.")]
@@ -107,6 +118,10 @@ def recommend(
     until: Until = None,
     with_allowed: WithAllowed = False,
     dns_proxy: DnsProxy = False,
+    subnet: Subnets = None,
+    breadth: Breadths = Breadth.OBSERVED,
+    at_most: AtMost = None,
+    curve: Annotated[bool, typer.Option("--curve", help="Print rules against surplus instead of the answer.")] = False,
     form: Format = Form.TABLE,
     output: Output = None,
     check: Annotated[bool, typer.Option("--check", help="Exit with 3 if there is something to allow.")] = False,
@@ -119,10 +134,21 @@ def recommend(
     from fwlens import run, table
 
     ask = _ask(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed)
-    ask = ask.to(platform.value if platform else None, dns_proxy=dns_proxy)
+    ask = replace(
+        ask,
+        platform=platform.value if platform else None,
+        dns_proxy=dns_proxy,
+        subnets=tuple(subnet or ()),
+        breadth=breadth.value,
+        at_most=at_most,
+    )
+    ask.asked  # a wrong region or subnet is told before hours of logs are read
     found = _matched(ask)
-    said = run.answered(ask, found)
-    _print(answers.to_json(said) if form is Form.JSON else table.recommendations(said).encode(), output)
+    said, more = run.answered(ask, found, with_curve=curve)
+    if curve:
+        _print(table.curve(more.curve, form is Form.JSON), output)
+    else:
+        _print(answers.to_json(said) if form is Form.JSON else table.recommendations(said).encode(), output)
     _tell(run.advice(found))
     _leave(found.flows, check=check and bool(said.recommendations or said.unsaid))
 
@@ -170,6 +196,35 @@ def match(
     _print(text, output)
     _tell(run.advice(found))
     _leave(found.flows)
+
+
+@app.command()
+def verify(
+    document: Annotated[Path, typer.Argument(metavar="RECOMMENDATIONS.json", help="An answer in JSON, edited or not.")],
+    logs: Logs,
+    service_tags: TagFile = None,
+    catalog: Catalogs = None,
+    since: Since = None,
+    until: Until = None,
+) -> None:
+    """Check a set of rules against logs: which rule is idle, what stays blocked, what is allowed and must not be.
+
+    Exits with 1 if anything is wrong. Example: fwlens verify recommendations.json insights-logs/
+    """
+    from fwlens import document as documents
+    from fwlens import run, table
+
+    read = documents.read(document)
+    ask = _ask(
+        logs, read.region, list(read.profiles), service_tags, catalog, list(read.never_override), since, until, False
+    )
+    found = _matched(ask)
+    certificate = run.verified(read, ask, found)
+    _print(table.certificate(certificate).encode() or b"No rules, and nothing that needs one.\n", None)
+    _tell(run.advice(found))
+    _leave(found.flows)
+    if certificate.faults:
+        raise typer.Exit(1)
 
 
 @catalog_app.command("list")

@@ -4,15 +4,17 @@ import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final, Literal
 
 import polars as pl
 
 from fwlens import catalog, names, source
 from fwlens.answer import Answer, answer
+from fwlens.certificate import Asked, Certificate, certify
+from fwlens.document import Document
 from fwlens.errors import FwlensError
 from fwlens.match import Choice, match, near
-from fwlens.recommend import Options, recommend
+from fwlens.recommend import Options, Recommendations, recommend, subnet
 from fwlens.rule import Catalog, Platform
 from fwlens.source import Flows, Progress
 from fwlens.tags import ADVICE, ServiceTags, parse, read
@@ -33,15 +35,39 @@ class Ask:
     until: datetime | None = None
     with_allowed: bool = False
     dns_proxy: bool = False
+    subnets: tuple[str, ...] = ()
+    breadth: Literal["observed", "documented"] = "observed"
+    at_most: int | None = None
 
     @property
     def choice(self) -> Choice:
         """The region in its published spelling, and the profiles. Raises FwlensError for an unknown region."""
         return Choice(names.region(self.region) if self.region else None, self.profiles)
 
-    def to(self, platform: Platform | None, *, dns_proxy: bool) -> "Ask":
-        """The same, with what is said about the place that the rules are for."""
-        return replace(self, platform=platform, dns_proxy=dns_proxy)
+    @property
+    def options(self) -> Options:
+        """What shapes the rules. Raises FwlensError for a subnet that is none."""
+        return Options(
+            region=self.choice.region,
+            dns_proxy=self.dns_proxy,
+            documented=self.breadth == "documented",
+            subnets=tuple(map(subnet, self.subnets)),
+            at_most=self.at_most,
+        )
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The choices that shape the rules, as an answer tells them."""
+        return {
+            "platform": self.platform,
+            "region": self.choice.region,
+            "profiles": self.profiles,
+            "breadth": self.breadth,
+            "subnets": [str(each) for each in self.options.subnets],
+            "at_most": self.at_most,
+            "dns_proxy": self.dns_proxy,
+            "never_override": self.never_override,
+        }
 
 
 _AGO: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -95,13 +121,24 @@ def _tags(ask: Ask, flows: Flows) -> ServiceTags | None:
     return max(found, key=lambda tags: tags.change_number) if found else None
 
 
-def answered(ask: Ask, found: Matched) -> Answer:
-    """Recommend for what is needed, and tell the rest."""
+def answered(ask: Ask, found: Matched, *, with_curve: bool = False) -> tuple[Answer, Recommendations]:
+    """Recommend for what is needed, check the rules by themselves, and tell the rest."""
     requirements = found.catalog.requirements
-    options = Options(region=ask.choice.region, dns_proxy=ask.dns_proxy)
-    said = recommend(found.rows, requirements, platform=ask.platform, tags=found.tags, options=options)
+    options = ask.options
+    said = recommend(
+        found.rows, requirements, platform=ask.platform, tags=found.tags, options=options, with_curve=with_curve
+    )
+    certificate = certify(
+        [one.rule for one in said.rules],
+        found.rows,
+        requirements,
+        tags=found.tags,
+        asked=Asked(ask.platform, options.subnets, options.documented, options.at_most),
+        handed_back=[(one.flow.src_ip, one.flow.destination, one.flow.service) for one in said.unsaid],
+        lower_bound=said.lower_bound,
+    )
     strange = found.rows.filter(pl.col("verdict") == "unexplained")
-    return answer(
+    told = answer(
         found.rows,
         near(strange, requirements, tags=found.tags, choice=ask.choice),
         said.rules,
@@ -109,8 +146,29 @@ def answered(ask: Ask, found: Matched) -> Answer:
         ledger=found.flows.ledger,
         notes=found.catalog.notes,
         service_tags=found.tags.change_number if found.tags else None,
+        certificate=certificate,
+        asked=ask.asked,
         with_allowed=ask.with_allowed,
     )
+    return told, said
+
+
+def verified(document: Document, ask: Ask, found: Matched) -> Certificate:
+    """Check the rules of a document against logs; what it says was asked for counts as asked for."""
+    certificate = certify(
+        [one.rule for one in document.recommendations],
+        found.rows,
+        found.catalog.requirements,
+        tags=found.tags,
+        asked=Asked(document.platform, tuple(map(subnet, document.subnets)), document.documented, document.at_most),
+        handed_back=document.handed_back,
+        lower_bound=document.lower_bound,
+    )
+    claimed = document.surplus
+    if claimed is None or claimed == certificate.surplus or not certificate.rules:
+        return certificate
+    stale = f"The surplus is stale: it says {claimed:,}, and it is {certificate.surplus:,}."
+    return replace(certificate, faults=(*certificate.faults, stale))
 
 
 def advice(found: Matched) -> tuple[str, ...]:

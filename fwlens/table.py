@@ -6,13 +6,16 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Final
 
+import msgspec
 import polars as pl
 
 from fwlens import address
 from fwlens.answer import Answer, destination
+from fwlens.certificate import Certificate
 from fwlens.errors import FwlensError
 from fwlens.flow import service
 from fwlens.ledger import Ledger
+from fwlens.recommend import Step
 from fwlens.rule import Catalog, Endpoint, Recommendation, Requirement, Service, Unsaid
 from fwlens.source.format import ALLOWED
 from fwlens.tags import TOO_WIDE, ServiceTags
@@ -63,7 +66,13 @@ def recommendations(answer: Answer) -> str:
     """The answer as text: how many flows were blocked, how many are documented, which rules allow them, and the rest."""
     parts = [_verdict(answer)]
     parts += [_rule(number, one) for number, one in enumerate(answer.recommendations, start=1)]
-    parts += [_unsaid(answer.unsaid), _unexplained(answer), _refused(answer), _notes(answer)]
+    parts += [
+        certificate(answer.certificate),
+        _unsaid(answer.unsaid),
+        _unexplained(answer),
+        _refused(answer),
+        _notes(answer),
+    ]
     parts += [_set_aside(answer.ledger), _next(answer)]
     return "\n".join(part for part in parts if part)
 
@@ -101,7 +110,11 @@ def _wrap(label: str, text: str) -> str:
 
 
 def _join(values: Iterable[Endpoint | Service], most: int = 12) -> str:
-    texts = [str(value) for value in values]
+    return _some(map(str, values), most)
+
+
+def _some(values: Iterable[str], most: int = 12) -> str:
+    texts = list(values)
     more = f" and {len(texts) - most} more" if len(texts) > most else ""
     return ", ".join(texts[:most]) + more
 
@@ -128,10 +141,17 @@ def _rule(number: int, one: Recommendation) -> str:
 
 
 def _unsaid(unsaid: Sequence[Unsaid]) -> str:
+    """Per reason where the conversations went."""
     if not unsaid:
         return ""
-    rows = [(one.flow.src_ip, one.flow.destination, one.flow.service, one.flow.events, one.why) for one in unsaid]
-    return _listed("Needed, and not in a rule", ("from", "to", "over", "entries", "why"), rows)
+    reasons: dict[str, list[str]] = {}
+    for one in unsaid:
+        far = one.flow.src_ip if one.flow.direction == "inbound" else one.flow.destination
+        reasons.setdefault(one.why, []).append(f"{far} {one.flow.service}")
+    lines = [f"Needed, and not in a rule ({plural(len(unsaid), 'conversation')})"]
+    for why, ends in reasons.items():
+        lines += [_wrap("why", f"{why[0].upper()}{why[1:]}."), _wrap("", _some(dict.fromkeys(ends)))]
+    return "\n".join(lines) + "\n"
 
 
 def _listed(title: str, header: Sequence[str], rows: Sequence[Sequence[object]], total: int = 0) -> str:
@@ -170,6 +190,25 @@ def _refused(answer: Answer) -> str:
 def _notes(answer: Answer) -> str:
     lines = [_wrap("note", f"{note.text} {note.page.url}") for note in answer.notes]
     return "\n".join(lines) + "\n" if lines else ""
+
+
+def certificate(found: Certificate) -> str:
+    """The certificate in a line, and its faults, if any, in full."""
+    if not found.rules and not found.faults:
+        return ""
+    marks = [name if holds else f"NOT {name}" for name, holds in (
+        ("complete", found.complete), ("sound", found.sound), ("irredundant", found.irredundant))]  # fmt: skip
+    fewest = "the fewest possible" if found.rules == found.lower_bound else f"at least {found.lower_bound} are needed"
+    line = f"Certificate: {', '.join(marks)}; {plural(found.rules, 'rule')}, {fewest}; surplus {found.surplus:,}.\n"
+    return line + "".join(f"    {fault}\n" for fault in found.faults)
+
+
+def curve(steps: Sequence[Step], as_json: bool) -> bytes:
+    """Rules against surplus, a line for each choice of `--at-most`."""
+    if as_json:
+        return msgspec.json.encode([{"rules": step.rules, "surplus": step.surplus} for step in steps]) + b"\n"
+    said = "Surplus: combinations of source, destination and service that are allowed and were not seen.\n"
+    return (columns(("rules", "surplus"), [(step.rules, step.surplus) for step in steps]) + said).encode()
 
 
 def _set_aside(ledger: Ledger) -> str:

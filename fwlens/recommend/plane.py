@@ -5,12 +5,15 @@ NSG: https://learn.microsoft.com/azure/virtual-network/network-security-groups-o
 Managed network: https://learn.microsoft.com/azure/machine-learning/how-to-managed-network
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_network
+from itertools import product
 from typing import Final
 
 from fwlens import names
+from fwlens.recommend.near import Network
 from fwlens.rule import PLACEHOLDER, Direction, Endpoint, Layer, Platform, Requirement, Service
 
 _APPLICATION: Final = ("https", "http", "mssql")
@@ -55,10 +58,17 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a person says about the place that the rules are for."""
+    """What a person says about the rules: the region and DNS of their place, how much each opens, and how many.
+
+    `documented` opens the whole way of every need that was hit; `subnets` name sources in place of their addresses;
+    `at_most` merges rules, at the price of a surplus, until there are no more than so many.
+    """
 
     region: str | None = None
     dns_proxy: bool = False
+    documented: bool = False
+    subnets: tuple[Network, ...] = ()
+    at_most: int | None = None
 
 
 def holds(platform: Platform, want: Want, options: Options) -> tuple[tuple[Hold, ...], str]:
@@ -74,14 +84,42 @@ def holds(platform: Platform, want: Want, options: Options) -> tuple[tuple[Hold,
             path = want.by.text.partition("/")[2]
             return (Hold(hold.layer, hold.peer, hold.service, URL_DOUBT.format(f"/{path}")),), ""
         return (hold,), ""
-    found, reason = [], hold
+    found, reasons = [], [hold]
     for tag, why in _other_ways(want, options):
         other = _hold(platform, want.direction, tag, want.service, options) if tag else why
         if isinstance(other, Hold):
             found.append(Hold(other.layer, other.peer, other.service, OTHER_WAY.format(seen, tag)))
-        elif tag is None or platform == "aml-managed-network":
-            reason = other
-    return tuple(found), "" if found else reason
+        else:
+            reasons.append(other)
+    if len(reasons) == 1 and seen.kind in _NAMES:
+        reasons.append("its document gives no service tag to allow instead")
+    return tuple(found), "" if found else "; ".join(dict.fromkeys(reasons))
+
+
+def documented(platform: Platform, want: Want, hold: Hold, options: Options) -> tuple[Hold, ...]:
+    """What else the way of a hold opens by its document: its other endpoints and services, as far as the layer holds them.
+
+    Where a need says `narrow`, or a pattern leaves an account open, only the endpoint itself, with all its services.
+    """
+    found = []
+    region = options.region or _region_of(want)
+    for way in want.requirement.ways:
+        bound = [names.bind(peer, region) if region else peer for peer in way.peers]
+        if want.by not in bound and hold.peer not in bound:
+            continue
+        whole = hold.peer in bound and not want.requirement.narrow
+        for peer, service in product(bound if whole else [hold.peer], way.over):
+            named = _as_application(service) if hold.layer == "application" else service
+            other = peer if PLACEHOLDER.search(peer.text) else _hold(platform, want.direction, peer, named, options)
+            if isinstance(other, Hold) and other.layer == hold.layer:
+                found.append(other)
+    return tuple(dict.fromkeys(found))
+
+
+def _as_application(service: Service) -> Service:
+    """A documented port as an application rule names it: 443 is https, 80 is http, 1433 is mssql."""
+    protocol = {80: "http", 443: "https", 1433: "mssql"}.get(service.first)
+    return Service(protocol, service.first, service.last) if protocol and service.protocol == "tcp" else service
 
 
 def _seen(want: Want) -> Endpoint:
@@ -115,10 +153,10 @@ def _other_ways(want: Want, options: Options) -> Iterator[tuple[Endpoint | None,
 def _region_of(want: Want) -> str | None:
     """The region that the matched endpoint names, if its pattern has one."""
     for peer in want.requirement.ways[want.way].peers:
-        before, placeholder, after = peer.text.partition(names.REGION)
-        text = want.by.text
-        if placeholder and text.startswith(before) and text.endswith(after) and len(text) > len(before) + len(after):
-            return names.region(text[len(before) : len(text) - len(after)])
+        before, placeholder, after = map(re.escape, peer.text.partition(names.REGION))
+        found = re.fullmatch(f"{before}([A-Za-z0-9]+){after}", want.by.text) if placeholder else None
+        if found:
+            return names.region(found[1])
     return None
 
 
@@ -128,7 +166,7 @@ def _hold(platform: Platform, direction: Direction, peer: Endpoint, service: Ser
         return _hold_in_firewall(direction, peer, service, plain, options)
     if platform == "nsg":
         if peer.kind in _NAMES:
-            return "an NSG holds no names, and the document gives no service tag for this need"
+            return "an NSG holds no names"
         return Hold("nsg", peer, plain)
     return _hold_in_managed_network(direction, peer, plain)
 

@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import NamedTuple
 
 from fwlens.cover import Box, cover
+from fwlens.cover.boxes import hull, size
 from fwlens.recommend.plane import MANAGED_PORTS
 from fwlens.rule import Direction, Endpoint, Layer, Platform, Rule, Service
 
@@ -35,14 +36,22 @@ def ruled(platform: Platform, layer: Layer, direction: Direction, needs: Iterabl
     """The fewest rules of a layer for needs of which each is met by any one of its combinations."""
     placed = [frozenset(_cell(layer, combination) for combination in need) for need in needs]
     found = cover(placed, _atoms)
-    rules = []
-    for box in found.boxes:
-        combinations = frozenset(_combinations(layer, box))
-        near, far = endpoints(c.near for c in combinations), endpoints(c.far for c in combinations)
-        services = MANAGED_PORTS if layer == "fqdn" else tuple(sorted({Service.parse(c.service) for c in combinations}))
-        sources, destinations = (far, near) if direction == "inbound" else (near, far)
-        rules.append((Rule(platform, layer, direction, sources, destinations, services), combinations))
-    return Ruled(tuple(rules), found.lower_bound)
+    boxes = [frozenset(_combinations(layer, box)) for box in found.boxes]
+    return Ruled(tuple((rule_of(platform, layer, direction, box), box) for box in boxes), found.lower_bound)
+
+
+def rule_of(platform: Platform, layer: Layer, direction: Direction, box: frozenset[Combination]) -> Rule:
+    """The rule that allows a product of combinations (in the managed network with the ports that it always opens)."""
+    near, far = endpoints(c.near for c in box), endpoints(c.far for c in box)
+    services = MANAGED_PORTS if layer == "fqdn" else tuple(sorted({Service.parse(c.service) for c in box}))
+    sources, destinations = (far, near) if direction == "inbound" else (near, far)
+    return Rule(platform, layer, direction, sources, destinations, services)
+
+
+def fits(layer: Layer, box: frozenset[Combination]) -> bool:
+    """Whether a rule of the layer can be this product."""
+    cells = {_cell(layer, combination) for combination in box}
+    return len({cell[0] for cell in cells}) == 1 and size(hull(cells)) == len(cells)
 
 
 def _cell(layer: Layer, combination: Combination) -> tuple[str, ...]:

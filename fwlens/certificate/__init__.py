@@ -1,0 +1,314 @@
+"""Checks a set of rules against flows, exactly and by itself: it imports nouns only, never `recommend` or `cover`.
+
+(a) complete: every needed flow is allowed, or handed back with a reason. (b) sound: no refused or unexplained flow is,
+every source was seen (or lies in a subnet that was asked for), every destination is joined only with services that are
+documented or were seen for it, and nothing more than was seen is allowed unless that was asked for. (c) irredundant:
+taking away any rule, or any atom of any rule, leaves a needed flow blocked. (d) a lower bound on the number of rules.
+(e) surplus: how many (source address, destination, service) combinations are allowed that no needed flow showed.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
+from typing import Final, NamedTuple
+
+import polars as pl
+
+from fwlens.certificate.evidence import ANYWHERE, Flow, bound, far_side, flows, near_atoms, near_side, reachable, rows
+from fwlens.rule import PLACEHOLDER, Endpoint, Platform, Requirement, Rule, Service
+from fwlens.tags import ServiceTags
+
+Network = IPv4Network | IPv6Network
+_APPLICATION: Final = {("tcp", 443): "https", ("tcp", 80): "http", ("tcp", 1433): "mssql"}
+_NAMES: Final = ("application", "fqdn")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for beyond what was seen: another platform, subnets as sources, whole ways, merged rules."""
+
+    platform: Platform | None = None
+    subnets: tuple[Network, ...] = ()
+    documented: bool = False
+    at_most: int | None = None
+
+    @property
+    def more(self) -> bool:
+        """Whether more than what was seen may be allowed at all."""
+        return bool(self.subnets) or self.documented or self.at_most is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """The five answers, the surplus of each rule by its id, and every fault in plain words (none: the set holds)."""
+
+    complete: bool
+    sound: bool
+    irredundant: bool
+    rules: int
+    lower_bound: int
+    surplus: int
+    surplus_of: Mapping[str, int]
+    faults: tuple[str, ...] = ()
+
+
+class _Hit(NamedTuple):
+    """A rule, by number, that allows a flow, and through which of its atoms."""
+
+    rule: int
+    near: frozenset[Endpoint]
+    far: frozenset[Endpoint]
+    services: frozenset[Service]
+
+
+def certify(
+    rules: Sequence[Rule],
+    matched: pl.DataFrame,
+    requirements: Iterable[Requirement],
+    *,
+    tags: ServiceTags | None = None,
+    asked: Asked = Asked(),
+    handed_back: Iterable[tuple[str, str, str]] = (),
+    lower_bound: int = 0,
+) -> Certificate:
+    """Check rules against a MATCHED frame. `handed_back` are needed (source, destination, service) that have a reason.
+
+    `lower_bound` is a claim; it is kept where nothing here contradicts it, and is a fault where it cannot be true.
+    """
+    known = {requirement.id: requirement for requirement in requirements}
+    found = rows(matched, asked.platform)
+    is_needed = pl.col("verdict") == "needed"
+    needed = tuple(flows(found.filter(is_needed), known, tags))
+    bad = tuple(flows(reachable(found.filter(~is_needed), rules, tags), known, tags))
+    check = _Check(tuple(dict.fromkeys(rules)), needed, bad, known, asked, frozenset(handed_back))
+    return check.certificate(lower_bound)
+
+
+@dataclass(frozen=True)
+class _Check:
+    rules: tuple[Rule, ...]
+    needed: tuple[Flow, ...]
+    bad: tuple[Flow, ...]
+    known: Mapping[str, Requirement]
+    asked: Asked
+    handed_back: frozenset[tuple[str, str, str]]
+
+    def certificate(self, claimed: int) -> Certificate:
+        """Everything together."""
+        blocked = [
+            f"{flow} stays blocked."
+            for flow in self.needed
+            if not self._hits[flow] and flow.key not in self.handed_back
+        ]
+        surplus = [self._surplus(number) for number in range(len(self.rules))]
+        strange = (line for number in range(len(self.rules)) for line in self._foreign(number, surplus[number]))
+        foreign = [*self._leaks(), *strange]
+        idle = list(self._idle())
+        proven, stale = self._bound(claimed)
+        return Certificate(
+            complete=not blocked,
+            sound=not foreign,
+            irredundant=not idle,
+            rules=len(self.rules),
+            lower_bound=proven,
+            surplus=self._total_surplus(),
+            surplus_of={rule.id: count for rule, count in zip(self.rules, surplus, strict=True)},
+            faults=(*blocked, *foreign, *(() if self.asked.at_most is not None else idle), *stale),
+        )
+
+    @cached_property
+    def _near(self) -> dict[str, dict[int, frozenset[Endpoint]]]:
+        return near_atoms(self.rules, (flow.near for flow in (*self.needed, *self.bad)))
+
+    @cached_property
+    def _anywhere(self) -> dict[int, frozenset[Endpoint]]:
+        ends = [frozenset(end for end in near_side(rule) if end.text == ANYWHERE) for rule in self.rules]
+        return {number: found for number, found in enumerate(ends) if found}
+
+    @cached_property
+    def _hits(self) -> dict[Flow, list[_Hit]]:
+        return {flow: list(self._allowing(flow)) for flow in self.needed}
+
+    def _allowing(self, flow: Flow) -> Iterator[_Hit]:
+        """The rules that allow a flow."""
+        for number, near in {**self._near.get(flow.near, {}), **self._anywhere}.items():
+            rule = self.rules[number]
+            if rule.platform == flow.platform and (rule.direction == "inbound") is flow.inbound:
+                far = frozenset(end for end in far_side(rule) if _reaches(rule, end, flow))
+                services = frozenset(each for each in rule.services if _carries(rule, each, flow.service))
+                if far and services:
+                    yield _Hit(number, near, far, services)
+
+    def _leaks(self) -> Iterator[str]:
+        for flow in self.bad:
+            for hit in self._allowing(flow):
+                why = f"refused because of {flow.said}" if flow.verdict == "refused" else "no document asks for it"
+                yield f"{flow} is allowed by {self.rules[hit.rule].id} and must not be: {why}."
+
+    def _idle(self) -> Iterator[str]:
+        """Atoms on which no needed flow depends: each flow that one of them lets through has another way through."""
+        vital: list[set[Endpoint | Service]] = [set() for _ in self.rules]
+        for hits in self._hits.values():
+            if len(hits) == 1:
+                number, near, far, services = hits[0]
+                vital[number] |= near if len(near) == 1 else set()
+                vital[number] |= far if len(far) == 1 else set()
+                vital[number] |= services if len(services) == 1 else set()
+        for rule, used in zip(self.rules, vital, strict=True):
+            atoms = (*near_side(rule), *far_side(rule), *(() if rule.layer == "fqdn" else rule.services))
+            spare = [str(atom) for atom in atoms if atom not in used]
+            if self.asked.documented:  # what a document opens beside a need is there because it was asked for
+                spare = [] if self._documented_only(rule) or used else spare
+            if not used and spare:
+                yield f"Rule {rule.id} is idle: no needed flow depends on it."
+            elif spare:
+                yield f"Rule {rule.id}: no needed flow depends on {', '.join(spare)}."
+
+    def _documented_only(self, rule: Rule) -> bool:
+        return all(self._services_of(rule, end) for end in far_side(rule))
+
+    def _foreign(self, number: int, surplus: int) -> Iterator[str]:
+        """What a rule names that no needed flow showed and nobody asked for."""
+        rule = self.rules[number]
+        for end in near_side(rule):
+            if end.text != ANYWHERE and not self._is_seen(number, end):
+                yield f"Rule {rule.id}: {end} was not seen to need anything."
+        for end in far_side(rule):
+            services = self._services_of(rule, end)
+            strange = [str(each) for each in rule.services if each not in services and rule.layer != "fqdn"]
+            if not services:
+                yield f"Rule {rule.id}: no needed flow went to {end}, and no document of their needs names it."
+            elif strange:
+                yield f"Rule {rule.id}: {end} is neither documented nor seen over {', '.join(strange)}."
+        if surplus and not self.asked.more and rule.layer != "fqdn":
+            yield f"Rule {rule.id} allows {surplus} combinations that were not seen."
+
+    @cached_property
+    def _nears(self) -> dict[tuple[str, bool], set[str]]:
+        found: dict[tuple[str, bool], set[str]] = {}
+        for flow in self.needed:
+            found.setdefault((flow.platform, flow.inbound), set()).add(flow.near)
+        return found
+
+    def _is_seen(self, number: int, end: Endpoint) -> bool:
+        """Whether every address of a near end needed something, or the end lies in a subnet that was asked for."""
+        if end.kind != "address":
+            return False
+        network = ip_network(end.text)
+        if any(_is_within(network, wide) for wide in self.asked.subnets):
+            return True
+        rule = self.rules[number]
+        nears = self._nears.get((rule.platform, rule.direction == "inbound"), set())
+        if network.num_addresses == 1:
+            return str(network.network_address) in nears
+        inside = sum(end in self._near.get(near, {}).get(number, ()) for near in nears)
+        return inside == network.num_addresses
+
+    @cached_property
+    def _documents(self) -> dict[tuple[str, bool, str], set[Service]]:
+        """Per platform, direction and far end: services that needed flows showed, and that their documents give."""
+        found: dict[tuple[str, bool, str], set[Service]] = {}
+        fars: dict[tuple[str, bool, str | None, str | None], set[str]] = {}
+        for flow in self.needed:
+            fars.setdefault((flow.platform, flow.inbound, flow.requirement, flow.by), set()).add(flow.far)
+            found.setdefault((flow.platform, flow.inbound, flow.far), set()).add(flow.service)
+        for (platform, inbound, name, by), seen in fars.items():
+            requirement = self.known.get(name or "")
+            for way in requirement.ways if requirement else ():
+                ends = {str(end) for peer in way.peers for end in bound(peer)}
+                for end in ends | (seen if by in ends else set()):
+                    found.setdefault((platform, inbound, end), set()).update(way.over)
+        return found
+
+    def _services_of(self, rule: Rule, end: Endpoint) -> set[Service]:
+        services = self._documents.get((rule.platform, rule.direction == "inbound", str(end)), set())
+        return {_in_layer(rule, each) for each in services}
+
+    @cached_property
+    def _shown(self) -> list[set[tuple[str, str, Service]]]:
+        """Per rule what needed flows showed of it: (near address, far end as the rule names it, service)."""
+        found: list[set[tuple[str, str, Service]]] = [set() for _ in self.rules]
+        for flow, hits in self._hits.items():
+            for number, near, far, services in hits:
+                who = ANYWHERE if any(end.text == ANYWHERE for end in near) else flow.near
+                units = {Service(each.protocol, flow.service.first, flow.service.last) for each in services}
+                found[number] |= {(who, str(end), unit) for end in far for unit in units}
+        return found
+
+    def _surplus(self, number: int) -> int:
+        rule = self.rules[number]
+        ports = sum(each.last - each.first + 1 for each in rule.services)
+        return _size(near_side(rule)) * len(far_side(rule)) * ports - len(self._shown[number])
+
+    def _total_surplus(self) -> int:
+        """Over all rules, what several of them allow counted once."""
+        opened: dict[tuple[object, ...], list[Endpoint]] = {}
+        shown: set[tuple[object, ...]] = set()
+        for number, rule in enumerate(self.rules):
+            place = (rule.platform, rule.layer, rule.direction)
+            for end in far_side(rule):
+                for each in rule.services:
+                    for port in range(each.first, each.last + 1):
+                        opened.setdefault((*place, str(end), each.protocol, port), []).extend(near_side(rule))
+            shown |= {(*place, *each) for each in self._shown[number]}
+        return sum(_size(ends) for ends in opened.values()) - len(shown)
+
+    def _bound(self, claimed: int) -> tuple[int, list[str]]:
+        """A bound that is proven here, and what is wrong with the claimed one."""
+        places = {(rule.platform, rule.layer, rule.direction) for rule in self.rules}
+        own = max(0 if self.asked.more else len(self._fooling()), len(places))
+        if claimed > len(self.rules):
+            return own, [f"The lower bound is stale: it says {claimed}, and these are {len(self.rules)} rules."]
+        if claimed and claimed < own:
+            return own, [f"The lower bound is stale: it says {claimed}, and at least {own} rules are needed."]
+        return max(own, claimed), []
+
+    def _fooling(self) -> list[tuple[object, ...]]:
+        """Needed combinations of which no two fit into one rule, since a mixture of the two was not seen."""
+        seen = {(f.platform, f.inbound, f.near, self._far(f), f.service) for f, hits in self._hits.items() if hits}
+        picked: list[tuple[object, ...]] = []
+        for flow in sorted(seen, key=str):
+            if all((*flow[:3], *other[3:]) not in seen or (*other[:3], *flow[3:]) not in seen for other in picked):
+                picked.append(flow)
+        return picked
+
+    def _far(self, flow: Flow) -> str:
+        requirement = self.known.get(flow.requirement or "")
+        narrow = requirement is None or requirement.narrow or PLACEHOLDER.search(flow.by or "")
+        return flow.far if narrow else flow.by or flow.far
+
+
+def _reaches(rule: Rule, end: Endpoint, flow: Flow) -> bool:
+    """Whether a far end of a rule names the far side of a flow, in the way its layer can."""
+    if rule.layer in _NAMES:
+        return end.kind in ("host", "wildcard") and end.text in flow.ends
+    if end.kind == "address" and "/" in end.text:
+        return flow.address is not None and ip_address(flow.address) in ip_network(end.text)
+    return end.kind != "wildcard" and (str(end) in flow.ends or str(end) in flow.documented)
+
+
+def _carries(rule: Rule, own: Service, flow: Service) -> bool:
+    if rule.layer == "application":
+        return own.protocol == flow.protocol and own.first <= flow.first and flow.last <= own.last
+    return own.carries(flow)
+
+
+def _in_layer(rule: Rule, each: Service) -> Service:
+    if rule.layer == "application":
+        return Service(_APPLICATION.get((each.protocol, each.first), each.protocol), each.first, each.last)
+    return Service(each.transport, each.first, each.last)
+
+
+def _is_within(network: Network, wide: Network) -> bool:
+    return network.version == wide.version and network.subnet_of(wide)  # type: ignore[arg-type]
+
+
+def _size(ends: Iterable[Endpoint]) -> int:
+    """How many addresses ends stand for; what is no address counts as one."""
+    every = set(ends)
+    networks = [ip_network(end.text) for end in every if end.kind == "address"]
+    v4 = collapse_addresses(network for network in networks if isinstance(network, IPv4Network))
+    v6 = collapse_addresses(network for network in networks if isinstance(network, IPv6Network))
+    addresses = sum(network.num_addresses for network in v4) + sum(network.num_addresses for network in v6)
+    return addresses + sum(end.kind != "address" for end in every)

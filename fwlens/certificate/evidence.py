@@ -1,0 +1,162 @@
+"""Knows denied flows as a check of rules sees them: who, where to under every notation that names it, over what."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_network
+from typing import Final
+
+import polars as pl
+
+from fwlens import address, names
+from fwlens.flow import service
+from fwlens.rule import TRANSPORT, Endpoint, Requirement, Rule, Service
+from fwlens.tags import ServiceTags
+
+ANYWHERE: Final = "*"
+_KEYS: Final = ("platform", "inbound", "near", "host", "address", "service", "verdict", "said", "requirement", "by")
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One distinct denied conversation.
+
+    `ends` are the endpoints that name its far side: the host, every pattern above it, the address, every service tag of
+    that. `documented` are the tags by which its document lets the same need through.
+    """
+
+    platform: str
+    inbound: bool
+    near: str
+    host: str | None
+    address: str | None
+    service: Service
+    verdict: str
+    said: str
+    requirement: str | None
+    by: str | None
+    ends: frozenset[str]
+    documented: frozenset[str]
+
+    @property
+    def far(self) -> str:
+        """The far side as it was seen."""
+        return self.host or self.address or ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Source, destination and service, as an answer names a conversation."""
+        ends = (self.far, self.near) if self.inbound else (self.near, self.far)
+        return (*ends, str(self.service))
+
+    def __str__(self) -> str:
+        return "{} to {} over {}".format(*self.key)
+
+
+def rows(matched: pl.DataFrame, platform: str | None) -> pl.DataFrame:
+    """The distinct denied conversations of a MATCHED frame with two sides, for the plane that denied or another."""
+    inbound = pl.col("direction") == "inbound"
+    return (
+        matched.filter(pl.col("action") == "Deny")
+        .select(
+            platform=pl.lit(platform) if platform else pl.col("plane").cast(pl.String),
+            inbound=inbound,
+            near=pl.when(inbound).then("dst_ip").otherwise("src_ip"),
+            host=pl.when(~inbound).then("dst_fqdn"),
+            address=pl.when(inbound).then("src_ip").otherwise("dst_ip"),
+            service=service(pl.col("protocol"), pl.col("dst_port")),
+            verdict=pl.col("verdict").cast(pl.String),
+            said=pl.col("cause").cast(pl.String),
+            requirement="requirement",
+            by="by",
+        )
+        .filter(pl.col("near").is_not_null() & pl.any_horizontal(pl.col("host", "address").is_not_null()))
+        .unique()
+        .sort(_KEYS, nulls_last=True)
+    )
+
+
+def reachable(found: pl.DataFrame, rules: Iterable[Rule], tags: ServiceTags | None) -> pl.DataFrame:
+    """The rows that some rule might allow, judged roughly and a column at a time; the exact check comes after."""
+    rules = tuple(rules)
+    ends = {end for rule in rules for end in (*rule.sources, *rule.destinations)}
+    spans = {(each.transport, each.first, each.last) for rule in rules for each in rule.services}
+    parts = pl.col("service").str.splitn("/", 2).struct
+    transport, port = parts.field("field_0").replace(TRANSPORT), parts.field("field_1").cast(pl.UInt16).fill_null(0)
+    carried = [(transport == name) & port.is_between(first, last) for name, first, last in sorted(spans)]
+    exact = sorted(end.text for end in ends if end.kind in ("host", "address"))
+    below = [pl.col("host").str.ends_with(end.text[1:]) for end in ends if end.kind == "wildcard"]
+    by_range = any(end.kind == "tag" or "/" in end.text for end in ends)
+    far = [
+        pl.col("host").is_in(exact),
+        pl.col("address").is_in(exact),
+        pl.col("address").is_not_null() & by_range & (tags is not None or "/" in "".join(exact)),
+        *below,
+    ]
+    return found.filter(pl.any_horizontal(*carried, False), pl.any_horizontal(far).fill_null(value=False))
+
+
+def flows(found: pl.DataFrame, known: Mapping[str, Requirement], tags: ServiceTags | None) -> Iterator[Flow]:
+    """Rows as flows, addresses with their service tags."""
+    of: dict[str, frozenset[str]] = {}
+    if tags is not None:
+        numbers = address.parse(found["address"]).drop_nulls()
+        tagged = numbers.join(tags.of(numbers["number"]), on="number").group_by("text").agg("tag")
+        of = {text: frozenset(f"tag:{name}" for name in names) for text, names in tagged.iter_rows()}
+    other_ways: dict[tuple[str, Service], frozenset[str]] = {}
+    for platform, inbound, near, host, far, shown, verdict, said, requirement, by in found.select(_KEYS).iter_rows():
+        carried = Service.parse(shown)
+        way = (requirement or "", carried)
+        if verdict == "needed" and way not in other_ways:
+            other_ways[way] = frozenset(_documented(known.get(way[0]), carried))
+        yield Flow(
+            platform, inbound, near, host, far, carried, verdict, said or "", requirement, by,
+            ends=frozenset(_names(host)) | ({far} if far else set()) | of.get(far, frozenset()),
+            documented=other_ways.get(way, frozenset()) if verdict == "needed" else frozenset(),
+        )  # fmt: skip
+
+
+def _names(host: str | None) -> Iterator[str]:
+    """A host and every pattern that covers it."""
+    if host:
+        yield host
+        labels = host.split(".")
+        yield from (f"*.{'.'.join(labels[i:])}" for i in range(1, len(labels)))
+
+
+def _documented(requirement: Requirement | None, carried: Service) -> Iterator[str]:
+    """The service tags of a requirement's ways that carry a service, regional ones for each region."""
+    for way in requirement.ways if requirement else ():
+        if any(each.carries(carried) for each in way.over):
+            for peer in way.peers:
+                if peer.kind == "tag":
+                    yield from (str(end) for end in bound(peer))
+
+
+def bound(peer: Endpoint) -> list[Endpoint]:
+    """An endpoint of the catalogue in every region that it can stand for."""
+    return [names.bind(peer, region) for region in names.REGIONS] if names.REGION in peer.text else [peer]
+
+
+def near_atoms(rules: Iterable[Rule], nears: Iterable[str]) -> dict[str, dict[int, frozenset[Endpoint]]]:
+    """Per near address the rules, by number, that name it on their near side, with the endpoints that do."""
+    sides = [(number, end) for number, rule in enumerate(rules) for end in near_side(rule) if end.kind == "address"]
+    spans = [(side, *address.interval(ip_network(end.text))) for side, (_, end) in enumerate(sides)]
+    table = pl.DataFrame(spans, schema={"side": pl.UInt32, "first": pl.UInt128, "last": pl.UInt128}, orient="row")
+    known = address.parse(pl.Series(sorted(set(nears)), dtype=pl.String)).drop_nulls()
+    inside = known.join_where(table, pl.col("number") >= pl.col("first"), pl.col("number") <= pl.col("last"))
+    found: dict[str, dict[int, frozenset[Endpoint]]] = {}
+    for near, side in inside.select("text", "side").iter_rows():
+        number, end = sides[side]
+        mine = found.setdefault(near, {})
+        mine[number] = mine.get(number, frozenset()) | {end}
+    return found
+
+
+def near_side(rule: Rule) -> tuple[Endpoint, ...]:
+    """The endpoints of a rule on the side of one's own network."""
+    return rule.destinations if rule.direction == "inbound" else rule.sources
+
+
+def far_side(rule: Rule) -> tuple[Endpoint, ...]:
+    """The endpoints of a rule on the other side."""
+    return rule.sources if rule.direction == "inbound" else rule.destinations

@@ -1,0 +1,157 @@
+"""Knows how to read an answer's JSON (`fwlens.recommendations/1`) again, also one that a person has edited."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from fwlens.errors import FwlensError
+from fwlens.rule import (
+    Basis,
+    Citation,
+    Direction,
+    Endpoint,
+    Evidence,
+    Layer,
+    Platform,
+    Recommendation,
+    Rule,
+    Service,
+)
+
+SCHEMA: Final = "fwlens.recommendations/1"
+
+
+class _Requirement(msgspec.Struct):
+    id: str
+    url: str = ""
+    page: str = ""
+    layer: Basis = "documented"
+    read_on: date = date(1970, 1, 1)
+    purpose: str = msgspec.field(name="for", default="")
+    within: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
+
+
+class _Evidence(msgspec.Struct):
+    flows: int = 0
+    events: int = 0
+    first_seen: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    last_seen: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    devices: tuple[str, ...] = ()
+
+
+class _Recommendation(msgspec.Struct):
+    platform: Platform
+    layer: Layer
+    direction: Direction
+    sources: tuple[str, ...]
+    destinations: tuple[str, ...]
+    services: tuple[str, ...]
+    requirements: tuple[_Requirement, ...] = ()
+    evidence: _Evidence = msgspec.field(default_factory=_Evidence)
+    doubts: tuple[str, ...] = ()
+
+
+class _Flow(msgspec.Struct):
+    src_ip: str
+    destination: str
+    service: str
+
+
+class _Unsaid(msgspec.Struct):
+    flow: _Flow
+
+
+class _Asked(msgspec.Struct):
+    platform: Platform | None = None
+    region: str | None = None
+    profiles: tuple[str, ...] = ()
+    breadth: str = "observed"
+    subnets: tuple[str, ...] = ()
+    at_most: int | None = None
+    never_override: tuple[str, ...] = ()
+
+
+class _Certificate(msgspec.Struct):
+    lower_bound: int = 0
+    surplus: int | None = None
+
+
+class _Document(msgspec.Struct):
+    schema: str
+    recommendations: tuple[_Recommendation, ...]
+    unsaid: tuple[_Unsaid, ...] = ()
+    asked: _Asked = msgspec.field(default_factory=_Asked)
+    certificate: _Certificate = msgspec.field(default_factory=_Certificate)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The rules of an answer, what was asked for them, what they leave out with a reason, and what they claim."""
+
+    recommendations: tuple[Recommendation, ...]
+    platform: Platform | None
+    region: str | None
+    profiles: tuple[str, ...]
+    documented: bool
+    subnets: tuple[str, ...]
+    at_most: int | None
+    never_override: tuple[str, ...]
+    handed_back: tuple[tuple[str, str, str], ...]
+    lower_bound: int
+    surplus: int | None
+
+
+def read(path: Path) -> Document:
+    """Read a file. Raises FwlensError for one that is missing, no answer, or holds what no rule may hold."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise FwlensError(f"{path}: cannot be read ({error.strerror}).") from None
+    return parse(data, str(path))
+
+
+def parse(data: bytes, name: str) -> Document:
+    """The content of a file; `name` stands in the errors."""
+    try:
+        document = msgspec.json.decode(data, type=_Document)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise FwlensError(f"{name}: not an answer of `fwlens recommend --format json` ({error}).") from None
+    if document.schema != SCHEMA:
+        raise FwlensError(f"{name}: the schema is {document.schema!r}, and fwlens reads {SCHEMA}.")
+    asked = document.asked
+    return Document(
+        recommendations=tuple(
+            _read(one, f"{name}: recommendations[{i}]") for i, one in enumerate(document.recommendations)
+        ),
+        platform=asked.platform,
+        region=asked.region,
+        profiles=asked.profiles,
+        documented=asked.breadth == "documented",
+        subnets=asked.subnets,
+        at_most=asked.at_most,
+        never_override=asked.never_override,
+        handed_back=tuple((one.flow.src_ip, one.flow.destination, one.flow.service) for one in document.unsaid),
+        lower_bound=document.certificate.lower_bound,
+        surplus=document.certificate.surplus,
+    )
+
+
+def _read(one: _Recommendation, place: str) -> Recommendation:
+    try:
+        sources = sorted({Endpoint.parse(text) for text in one.sources}, key=lambda end: end.sort_key)
+        destinations = sorted({Endpoint.parse(text) for text in one.destinations}, key=lambda end: end.sort_key)
+        services = sorted({Service.parse(text) for text in one.services})
+        rule = Rule(one.platform, one.layer, one.direction, tuple(sources), tuple(destinations), tuple(services))
+    except FwlensError as error:
+        raise FwlensError(f"{place}: {error}") from None
+    cited = tuple(
+        Citation(each.id, each.purpose, each.layer, each.page, each.url, each.read_on, each.within, each.also)
+        for each in one.requirements
+    )
+    seen = one.evidence
+    evidence = Evidence(seen.flows, seen.events, seen.first_seen, seen.last_seen, seen.devices)
+    return Recommendation(rule, cited, evidence, one.doubts)

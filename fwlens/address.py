@@ -14,7 +14,8 @@ Network = IPv4Network | IPv6Network
 
 _OCTET: Final = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 V4: Final = rf"^(?:{_OCTET}\.){{3}}{_OCTET}$"
-_V6: Final = r"^(?:[0-9a-f]{1,4}|:)(?::[0-9a-f]{1,4})*(?:::?(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4})*)?)?$"
+_GROUPS: Final = "(?:[0-9a-f]{1,4}(?::[0-9a-f]{1,4})*)?"
+_V6: Final = rf"^{_GROUPS}(?:::{_GROUPS})?$"
 MAPPED: Final = 0xFFFF << 32
 """Where IPv4 begins among the 128-bit numbers."""
 
@@ -24,9 +25,11 @@ ADDRESS: Final = pl.Schema({"text": pl.String, "ip": pl.String, "number": pl.UIn
 # Not reachable from the internet: RFC 1918, shared space (RFC 6598), loopback, link-local, and the IPv6 counterparts.
 PRIVATE: Final = tuple(
     ip_network(text)
-    for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16")
-    + ("fc00::/7", "fe80::/10", "::1/128")
-)
+    for text in (
+        "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
+        "fc00::/7", "fe80::/10", "::1/128",
+    )
+)  # fmt: skip
 
 
 def interval(network: Network) -> tuple[int, int]:
@@ -50,19 +53,21 @@ def _v6_groups(text: pl.Expr) -> pl.Expr:
     def groups(half: pl.Expr) -> pl.Expr:
         return pl.when(half.fill_null("") == "").then(0).otherwise(half.str.count_matches(":", literal=True) + 1)
 
-    zeros = (8 - groups(left).cast(pl.Int32) - groups(right).cast(pl.Int32)).clip(0)
+    zeros = 8 - groups(left).cast(pl.Int32) - groups(right).cast(pl.Int32)
     colon = pl.when(groups(left) > 0).then(pl.lit(":")).otherwise(pl.lit(""))
-    whole = pl.concat_str(left, colon, pl.lit("0:").repeat_by(zeros).list.join(""), right)
-    return pl.when(right.is_null()).then(left).otherwise(whole).str.strip_suffix(":").str.split(":")
+    whole = pl.concat_str(left, colon, pl.lit("0:").repeat_by(zeros.clip(0)).list.join(""), right)
+    return pl.when(right.is_null()).then(left).when(zeros > 0).then(whole).str.strip_suffix(":").str.split(":")
 
 
-def _compressed(groups: pl.Expr) -> pl.Expr:
+def _with_text(rows: pl.DataFrame) -> pl.DataFrame:
     """RFC 5952: no leading zeros, the longest run of two or more zero groups (the first of equals) becomes `::`."""
-    text = groups.list.eval(pl.element().str.replace(r"^0{1,3}([0-9a-f])", "$1")).list.join(":")
+    text = pl.col("ip")
+    plain = pl.col("groups").list.eval(pl.element().str.replace(r"^0{1,3}([0-9a-f])", "$1")).list.join(":")
+    rows = rows.with_columns(ip=plain)
     for run in range(8, 1, -1):
         shorter = text.str.replace(rf"(?:^|:)0(?::0){{{run - 1}}}(?:$|:)", "::")
-        text = pl.when(text.str.contains("::", literal=True)).then(text).otherwise(shorter)
-    return text
+        rows = rows.with_columns(ip=pl.when(text.str.contains("::", literal=True)).then(text).otherwise(shorter))
+    return rows
 
 
 def _parse_v6(rows: pl.DataFrame) -> pl.DataFrame:
@@ -73,14 +78,22 @@ def _parse_v6(rows: pl.DataFrame) -> pl.DataFrame:
         rows.filter(pl.col("bare").str.contains(_V6))
         .with_columns(groups=_v6_groups(pl.col("bare")))
         .filter(groups.list.len() == 8)
-        .select("text", ip=_compressed(groups), number=number.cast(pl.UInt128))
+        .pipe(_with_text)
+        .select("text", "ip", number=number.cast(pl.UInt128))
+        .with_columns(ip=pl.when(pl.col("number") // (1 << 32) == MAPPED >> 32).then(_dotted()).otherwise("ip"))
     )
+
+
+def _dotted() -> pl.Expr:
+    """The IPv4 text of a mapped number, however its IPv6 text was written."""
+    number = (pl.col("number") % (1 << 32)).cast(pl.UInt32)
+    return pl.concat_str(*(number // 256**i % 256 for i in (3, 2, 1, 0)), separator=".")
 
 
 def parse(texts: pl.Series) -> pl.DataFrame:
     """Each distinct text with its canonical address and number (columns of `ADDRESS`), sorted by text.
 
-    Brackets, a zone (`%eth0`), surrounding blanks and the IPv4-mapped prefix are taken off first.
+    Brackets, a zone (`%eth0`), surrounding blanks and the IPv4-mapped prefix are taken off.
     What is no address keeps its text with null in the other columns.
     """
     bare = pl.col("text").str.strip_chars(" \t[]").str.to_lowercase().str.replace("%.*$", "")

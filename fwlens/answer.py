@@ -9,11 +9,11 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
-from fwlens.certificate import Certificate
 from fwlens.document import SCHEMA
 from fwlens.flow import VERDICTS, service
 from fwlens.ledger import Ledger
-from fwlens.rule import Conversation, Note, Platform, Recommendation, Unsaid
+from fwlens.requirement import Note
+from fwlens.rule import Certificate, Conversation, Platform, Recommendation, Unsaid
 
 FLOWS_SCHEMA: Final = "fwlens.flows/1"
 MATCHED_SCHEMA: Final = "fwlens.matched/1"

@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from fwlens import names
 from fwlens.errors import FwlensError
 from fwlens.rule import (
+    Asked,
     Basis,
     Citation,
     Direction,
@@ -93,12 +96,8 @@ class Document:
     """The rules of an answer, what was asked for them, what they leave out with a reason, and what they claim."""
 
     recommendations: tuple[Recommendation, ...]
-    platform: Platform | None
-    region: str | None
+    asked: Asked
     profiles: tuple[str, ...]
-    documented: bool
-    subnets: tuple[str, ...]
-    at_most: int | None
     never_override: tuple[str, ...]
     handed_back: tuple[tuple[str, str, str], ...]
     lower_bound: int
@@ -123,16 +122,17 @@ def parse(data: bytes, name: str) -> Document:
     if document.schema != SCHEMA:
         raise FwlensError(f"{name}: the schema is {document.schema!r}, and fwlens reads {SCHEMA}.")
     asked = document.asked
+    try:
+        subnets = tuple(ip_network(text) for text in asked.subnets)
+        region = names.region(asked.region) if asked.region else None
+    except (ValueError, FwlensError) as error:
+        raise FwlensError(f"{name}: asked: {error}") from None
     return Document(
         recommendations=tuple(
             _read(one, f"{name}: recommendations[{i}]") for i, one in enumerate(document.recommendations)
         ),
-        platform=asked.platform,
-        region=asked.region,
+        asked=Asked(asked.platform, region, subnets, asked.breadth == "documented", asked.at_most),
         profiles=asked.profiles,
-        documented=asked.breadth == "documented",
-        subnets=asked.subnets,
-        at_most=asked.at_most,
         never_override=asked.never_override,
         handed_back=tuple((one.flow.src_ip, one.flow.destination, one.flow.service) for one in document.unsaid),
         lower_bound=document.certificate.lower_bound,

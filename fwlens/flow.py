@@ -2,9 +2,10 @@
 
 A *log entry* is one row, line or tuple of a log, still in the log's own words (`ENTRY`). `conform` puts it into ours
 (`FLOW`) and sets aside what breaks a law. `fold` keeps one row per conversation; it is associative and commutative, so
-a blob, a thread or a Spark partition may fold its share and the shares fold again. `MATCHED` is a flow with its verdict.
+a blob, a thread or a Spark partition may fold its share and the shares fold again. `MATCHED` adds the verdict.
 """
 
+from datetime import UTC, datetime
 from typing import Final
 
 import polars as pl
@@ -55,7 +56,7 @@ _ENTRY: Final[Columns] = {
     "first_seen": TIME,
     "last_seen": TIME,
     "events": pl.UInt64,
-    **{name: pl.String for name in KEY},
+    **dict.fromkeys(KEY, pl.String),
     "fault": pl.String,
     "rows": pl.UInt32,
     "line": pl.UInt32,
@@ -78,20 +79,24 @@ _MATCHED: Final[Columns] = {
 }
 MATCHED: Final = pl.Schema(_MATCHED)
 """A flow with the narrowest requirement that explains it: its id, which of its ways, by which endpoint and service of
-that way (regions bound), how wide that endpoint is (comparable for one flow only), and the verdict. Null: unexplained."""
+that way (regions bound), how wide that endpoint is (comparable for one flow only), and the verdict. Null where nothing
+explains the flow."""
 
 _PROTOCOLS: Final = {
     **{name: name for name in (*TRANSPORT, *PORTLESS)},
-    **{"t": "tcp", "u": "udp", "i": "icmp", "icmp6": "icmpv6", "any": "ip"},
+    "t": "tcp", "u": "udp", "i": "icmp", "icmp6": "icmpv6", "any": "ip",
     # https://www.iana.org/assignments/protocol-numbers
-    **{"1": "icmp", "6": "tcp", "17": "udp", "47": "gre", "50": "esp", "51": "ah", "58": "icmpv6", "132": "sctp"},
-}
+    "1": "icmp", "6": "tcp", "17": "udp", "47": "gre", "50": "esp", "51": "ah", "58": "icmpv6", "132": "sctp",
+}  # fmt: skip
 _PLAIN_NAME: Final = rf"^(?:{LABEL}\.)*{TOP_LABEL}$"
 _UNPRINTABLE: Final = r"[\p{C}\p{Zl}\p{Zp}]"
+_ASCII: Final = r"^[\x00-\x7F]*$"
 _NAME_LENGTH: Final = 300
+# Times outside of these years are damage (a date library of another platform could not even print them).
+_ERA: Final = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 LAWS: Final[dict[str, pl.Expr]] = {
-    "time": pl.col("first_seen").is_not_null() & pl.col("last_seen").is_not_null(),
+    "time": pl.col("first_seen").is_between(*_ERA) & pl.col("last_seen").is_between(*_ERA),
     "source address": pl.col("src_ip").is_not_null(),
     "destination address": pl.col("dst_ip").is_not_null() | (pl.col("dst_ip_text").fill_null("") == ""),
     "plain host name": pl.col("dst_fqdn").is_null()
@@ -144,7 +149,7 @@ def _clean(name: str) -> pl.Expr:
     return pl.when(text != "").then(text).alias(name)
 
 
-def _direction(frame: pl.DataFrame) -> pl.Expr:
+def _direction() -> pl.Expr:
     """As logged; where the log has none (Azure Firewall), inbound is what comes from a public address."""
     logged = pl.col("direction").str.to_lowercase().str.slice(0, 1).replace_strict(
         {"i": "inbound", "o": "outbound"}, default=None, return_dtype=DIRECTIONS
@@ -162,13 +167,17 @@ def conform(entries: pl.DataFrame, path: str) -> tuple[pl.DataFrame, pl.DataFram
     faulty = entries.filter(pl.col("fault").is_not_null()).select("rows", "line", reason="fault")
     sound = _with_addresses(entries.filter(pl.col("fault").is_null()))
     protocol = pl.col("protocol").str.strip_chars(" ").str.to_lowercase().str.replace(r"^(icmp(?:v6)?) .*$", "$1")
+    host = pl.col("dst_fqdn")
     other_number = pl.when(protocol.str.contains(r"^[0-9]{1,3}$")).then(pl.lit("ip"))
     flows = (
         sound.with_columns(
-            _direction(sound),
+            _direction(),
             _clean("rule"),
             _clean("device").str.to_lowercase(),
-            dst_fqdn=pl.col("dst_fqdn").str.to_lowercase().str.strip_suffix("."),
+            # Only ASCII has a lower case here: U+212A (the Kelvin sign) would become a plain k.
+            dst_fqdn=pl.when(host.str.contains(_ASCII))
+            .then(host.str.to_lowercase().str.strip_suffix("."))
+            .otherwise(host),
             protocol=pl.coalesce(protocol.replace_strict(_PROTOCOLS, default=None), other_number),
             dst_port=pl.col("dst_port").str.replace(r"\.0$", "").cast(pl.UInt16, strict=False),
             action=pl.col("action").replace_strict(

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+ALLOWED: Final = "allowed: counted, not decoded (--with-allowed decodes it)"
 UNACCOUNTED: Final = "not accounted for: a fault in fwlens, please report it"
 
 
@@ -62,7 +63,7 @@ class Share:
 
 
 def add_up(shares: Iterable[Share]) -> Ledger:
-    """The ledger of all shares. Rows that a share lost are set aside as `UNACCOUNTED`, so that the sum always closes."""
+    """The ledger of all shares. Rows that a share lost are set aside as `UNACCOUNTED`: the sum always closes."""
     accounts, reasons = [], dict[str, list[tuple[int, str, int]]]()
     for share in sorted(shares, key=lambda share: share.path):
         aside = list(share.set_aside)

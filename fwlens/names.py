@@ -1,7 +1,7 @@
 """Knows Azure's names: regions and service tags, in the spelling that is published.
 
-A region has an ARM name (`westeurope`), which stands in hosts, and a suffix (`WestEurope`), which service tags bear. The
-ARM name is the suffix in lower case; AzureCloud's own tags use a short form, which differs for some regions.
+A region has an ARM name (`westeurope`), which stands in hosts, and a suffix (`WestEurope`), which service tags bear.
+The ARM name is the suffix in lower case; AzureCloud's own tags use a short form, which differs for some regions.
 https://learn.microsoft.com/azure/virtual-network/service-tags-overview (names as in the published files)
 """
 
@@ -78,8 +78,8 @@ def region(text: str) -> str:
 def tag(text: str) -> str:
     """A service tag in any spelling as it is published; unknown names stay as they are.
 
-    `keyvault.westeurope` becomes `AzureKeyVault.WestEurope`, `AzureFrontDoor.FrontEnd` becomes `AzureFrontDoor.Frontend`,
-    `BatchNodeManagement.uswest` becomes `BatchNodeManagement.WestUS` (one page turns the name of the region around).
+    `keyvault.westeurope` becomes `AzureKeyVault.WestEurope`, `AzureFrontDoor.FrontEnd` `AzureFrontDoor.Frontend`, and
+    `BatchNodeManagement.uswest` `BatchNodeManagement.WestUS` (one page turns the name of the region around).
     """
     folded = text.casefold()
     if folded in ALIASES:

@@ -1,4 +1,4 @@
-"""Knows the words of a rule: endpoints, services, documented requirements, rules, recommendations, and their one notation.
+"""Knows the words of a rule: endpoints, services, rules, recommendations and what proves them, and their one notation.
 
 The notation is the same in YAML, tables, JSON and messages, and `parse(str(x)) == x`:
 endpoints `login.x.com`, `*.x.com`, `x.com/path/*`, `10.0.0.0/8`, `tag:AzureMonitor`, `*`;
@@ -8,10 +8,11 @@ In the catalogue an endpoint may hold placeholders such as `<region>`; in a rule
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Final, Literal
 
 from fwlens.errors import FwlensError
@@ -23,6 +24,8 @@ Basis = Literal["documented", "vendor", "observed"]
 """Who says that a need exists: Microsoft, the vendor of the thing itself, or only logs (a redirect host)."""
 Level = Literal["required", "situational", "recommended", "automatic"]
 Kind = Literal["any", "address", "tag", "host", "wildcard", "url"]
+
+Network = IPv4Network | IPv6Network
 
 PLATFORMS: Final[tuple[Platform, ...]] = ("azure-firewall", "nsg", "aml-managed-network")
 BASES: Final[tuple[Basis, ...]] = ("documented", "vendor", "observed")
@@ -103,7 +106,7 @@ class Endpoint:
         if slash and re.fullmatch(HOST, host) and _URL_PATH.fullmatch(slash + path):
             return Endpoint("url", text)
         try:
-            network = ip_network(text)
+            network = ip_network("" if "%" in text else text)  # a zone (`%eth0`) may hold any text
         except ValueError:
             raise FwlensError(
                 f"{text!r} is no endpoint: write a host (login.x.com), a pattern (*.x.com), an address or network "
@@ -153,67 +156,6 @@ class Service:
         raise FwlensError(
             f"{text!r} is no service: write a protocol and its ports, such as tcp/443, udp/3478-3481 or icmp."
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A document that states needs: its title, address, who says it, and the days of reading and of the document."""
-
-    title: str
-    url: str
-    basis: Basis
-    read_on: date
-    dated: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One way to meet a need: any of the peers, over any of the services.
-
-    For an outbound need the peers are destinations; for an inbound one they are sources.
-    """
-
-    peers: tuple[Endpoint, ...]
-    over: tuple[Service, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Requirement:
-    """One documented need. Its ways are alternatives: each of them alone meets it.
-
-    `inferred` says that the document states no port and that ours is read into it. `narrow` says that a rule names the
-    host or address that was seen instead of the whole pattern. `within` are wider needs that this one lies in. `also`
-    are further pages that state the same need.
-    """
-
-    id: str
-    purpose: str
-    page: Page
-    ways: tuple[Way, ...]
-    direction: Direction = "outbound"
-    level: Level = "required"
-    when: tuple[str, ...] = ()
-    cloud: tuple[str, ...] = ("public",)
-    inferred: bool = False
-    narrow: bool = False
-    depends_on: tuple[Endpoint, ...] = ()
-    superseded_by: tuple[str, ...] = ()
-    conflicts_with: tuple[str, ...] = ()
-    warns: tuple[str, ...] = ()
-    within: tuple[str, ...] = ()
-    rows: tuple[str, ...] = ()
-    also: tuple[Page, ...] = field(default=())
-
-    @property
-    def basis(self) -> Basis:
-        """Who says it: the basis of its page."""
-        return self.page.basis
-
-    @property
-    def citation(self) -> "Citation":
-        """Where it is documented, for an answer to quote."""
-        page, also = self.page, tuple(dict.fromkeys(page.url for page in self.also if page.url != self.page.url))
-        return Citation(self.id, self.purpose, page.basis, page.title, page.url, page.read_on, self.within, also)
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,23 +264,31 @@ class Unsaid:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
-    """What a document says besides needs: that none is there, what the platform does itself, what it costs.
+class Asked:
+    """What was asked for: another platform, a region (published suffix); subnets as sources, whole ways, merged rules."""
 
-    It is shown with the requirements in `about`, on the `platforms` it is for (all if empty).
-    """
+    platform: Platform | None = None
+    region: str | None = None
+    subnets: tuple[Network, ...] = ()
+    documented: bool = False
+    at_most: int | None = None
 
-    id: str
-    text: str
-    page: Page
-    about: tuple[str, ...] = ()
-    platforms: tuple[Platform, ...] = ()
-    rows: tuple[str, ...] = ()
+    @property
+    def more(self) -> bool:
+        """Whether more than what was seen may be allowed at all."""
+        return bool(self.subnets) or self.documented or self.at_most is not None
 
 
 @dataclass(frozen=True, slots=True)
-class Catalog:
-    """Everything that is documented: requirements and notes, each in the order of their ids."""
+class Certificate:
+    """What is proven about a set of rules (docs/design.md, the certificate), the surplus of each by its id, and every
+    fault in plain words (none: the set holds)."""
 
-    requirements: tuple[Requirement, ...]
-    notes: tuple[Note, ...] = ()
+    complete: bool
+    sound: bool
+    irredundant: bool
+    rules: int
+    lower_bound: int
+    surplus: int
+    surplus_of: Mapping[str, int]
+    faults: tuple[str, ...] = ()

@@ -10,12 +10,13 @@ import polars as pl
 
 from fwlens import catalog, names, source
 from fwlens.answer import Answer, answer
-from fwlens.certificate import Asked, Certificate, certify
+from fwlens.certificate import certify
 from fwlens.document import Document
 from fwlens.errors import FwlensError
 from fwlens.match import Choice, match, near
 from fwlens.recommend import Options, Recommendations, recommend, subnet
-from fwlens.rule import Catalog, Platform
+from fwlens.requirement import Catalog
+from fwlens.rule import Asked, Certificate, Platform
 from fwlens.source import Flows, Progress
 from fwlens.tags import ADVICE, ServiceTags, parse, read
 
@@ -133,7 +134,7 @@ def answered(ask: Ask, found: Matched, *, with_curve: bool = False) -> tuple[Ans
         found.rows,
         requirements,
         tags=found.tags,
-        asked=Asked(ask.platform, options.subnets, options.documented, options.at_most),
+        asked=Asked(ask.platform, options.region, options.subnets, options.documented, options.at_most),
         handed_back=[(one.flow.src_ip, one.flow.destination, one.flow.service) for one in said.unsaid],
         lower_bound=said.lower_bound,
     )
@@ -153,14 +154,14 @@ def answered(ask: Ask, found: Matched, *, with_curve: bool = False) -> tuple[Ans
     return told, said
 
 
-def verified(document: Document, ask: Ask, found: Matched) -> Certificate:
+def verified(document: Document, found: Matched) -> Certificate:
     """Check the rules of a document against logs; what it says was asked for counts as asked for."""
     certificate = certify(
         [one.rule for one in document.recommendations],
         found.rows,
         found.catalog.requirements,
         tags=found.tags,
-        asked=Asked(document.platform, tuple(map(subnet, document.subnets)), document.documented, document.at_most),
+        asked=document.asked,
         handed_back=document.handed_back,
         lower_bound=document.lower_bound,
     )

@@ -11,13 +11,11 @@ import polars as pl
 
 from fwlens import address
 from fwlens.answer import Answer, destination
-from fwlens.certificate import Certificate
 from fwlens.errors import FwlensError
 from fwlens.flow import service
-from fwlens.ledger import Ledger
-from fwlens.recommend import Step
-from fwlens.rule import Catalog, Endpoint, Recommendation, Requirement, Service, Unsaid
-from fwlens.source.format import ALLOWED
+from fwlens.ledger import ALLOWED, Ledger
+from fwlens.requirement import Catalog, Requirement
+from fwlens.rule import Certificate, Endpoint, Recommendation, Service, Unsaid
 from fwlens.tags import TOO_WIDE, ServiceTags
 
 WIDTH: Final = 100
@@ -63,7 +61,7 @@ def clock(when: datetime | None) -> str:
 
 
 def recommendations(answer: Answer) -> str:
-    """The answer as text: how many flows were blocked, how many are documented, which rules allow them, and the rest."""
+    """The answer as text: how many flows were blocked and are documented, which rules allow them, and the rest."""
     parts = [_verdict(answer)]
     parts += [_rule(number, one) for number, one in enumerate(answer.recommendations, start=1)]
     parts += [
@@ -203,12 +201,12 @@ def certificate(found: Certificate) -> str:
     return line + "".join(f"    {fault}\n" for fault in found.faults)
 
 
-def curve(steps: Sequence[Step], as_json: bool) -> bytes:
+def curve(steps: Sequence[tuple[int, int]], *, as_json: bool) -> bytes:
     """Rules against surplus, a line for each choice of `--at-most`."""
     if as_json:
-        return msgspec.json.encode([{"rules": step.rules, "surplus": step.surplus} for step in steps]) + b"\n"
+        return msgspec.json.encode([{"rules": rules, "surplus": surplus} for rules, surplus in steps]) + b"\n"
     said = "Surplus: combinations of source, destination and service that are allowed and were not seen.\n"
-    return (columns(("rules", "surplus"), [(step.rules, step.surplus) for step in steps]) + said).encode()
+    return (columns(("rules", "surplus"), steps) + said).encode()
 
 
 def _set_aside(ledger: Ledger) -> str:

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 import pytest
 
 from fwlens.catalog import load
-from fwlens.rule import PLACEHOLDER, Endpoint, Page, Requirement, Service
+from fwlens.requirement import Page, Requirement
+from fwlens.rule import PLACEHOLDER, Endpoint, Service
 
 CATALOG: Final = load()
 NEEDS: Final = {need.id: need for need in CATALOG.requirements}

@@ -32,7 +32,8 @@ import yaml
 
 from fwlens import names
 from fwlens.errors import FwlensError
-from fwlens.rule import Basis, Catalog, Direction, Endpoint, Level, Note, Page, Platform, Requirement, Service, Way
+from fwlens.requirement import Catalog, Note, Page, Requirement, Way
+from fwlens.rule import Basis, Direction, Endpoint, Level, Platform, Service
 
 _Loader: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 

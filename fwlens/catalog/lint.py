@@ -6,7 +6,8 @@ from fnmatch import fnmatchcase
 from itertools import product
 from typing import Final
 
-from fwlens.rule import Catalog, Endpoint, Requirement, Way
+from fwlens.requirement import Catalog, Requirement, Way
+from fwlens.rule import Endpoint
 
 STALE: Final = timedelta(days=365)
 

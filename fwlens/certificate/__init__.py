@@ -7,50 +7,22 @@ taking away any rule, or any atom of any rule, leaves a needed flow blocked. (d)
 (e) surplus: how many (source address, destination, service) combinations are allowed that no needed flow showed.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
+from itertools import product
 from typing import Final, NamedTuple
 
 import polars as pl
 
-from fwlens.certificate.evidence import ANYWHERE, Flow, bound, far_side, flows, near_atoms, near_side, reachable, rows
-from fwlens.rule import PLACEHOLDER, Endpoint, Platform, Requirement, Rule, Service
+from fwlens.certificate.evidence import ANYWHERE, Flow, ends_of, far_side, flows, near_atoms, near_side, reachable, rows
+from fwlens.requirement import Requirement
+from fwlens.rule import PLACEHOLDER, Asked, Certificate, Endpoint, Network, Rule, Service
 from fwlens.tags import ServiceTags
 
-Network = IPv4Network | IPv6Network
 _APPLICATION: Final = {("tcp", 443): "https", ("tcp", 80): "http", ("tcp", 1433): "mssql"}
 _NAMES: Final = ("application", "fqdn")
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What was asked for beyond what was seen: another platform, subnets as sources, whole ways, merged rules."""
-
-    platform: Platform | None = None
-    subnets: tuple[Network, ...] = ()
-    documented: bool = False
-    at_most: int | None = None
-
-    @property
-    def more(self) -> bool:
-        """Whether more than what was seen may be allowed at all."""
-        return bool(self.subnets) or self.documented or self.at_most is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """The five answers, the surplus of each rule by its id, and every fault in plain words (none: the set holds)."""
-
-    complete: bool
-    sound: bool
-    irredundant: bool
-    rules: int
-    lower_bound: int
-    surplus: int
-    surplus_of: Mapping[str, int]
-    faults: tuple[str, ...] = ()
 
 
 class _Hit(NamedTuple):
@@ -60,6 +32,16 @@ class _Hit(NamedTuple):
     near: frozenset[Endpoint]
     far: frozenset[Endpoint]
     services: frozenset[Service]
+
+
+class _Want(NamedTuple):
+    """A needed combination as a rule has to allow it, and the layers whose rules do."""
+
+    place: tuple[str, bool]
+    near: str
+    far: str
+    service: Service
+    layers: frozenset[str]
 
 
 def certify(
@@ -79,8 +61,8 @@ def certify(
     known = {requirement.id: requirement for requirement in requirements}
     found = rows(matched, asked.platform)
     is_needed = pl.col("verdict") == "needed"
-    needed = tuple(flows(found.filter(is_needed), known, tags))
-    bad = tuple(flows(reachable(found.filter(~is_needed), rules, tags), known, tags))
+    needed = tuple(flows(found.filter(is_needed), known, tags, asked.region))
+    bad = tuple(flows(reachable(found.filter(~is_needed), rules, tags), known, tags, asked.region))
     check = _Check(tuple(dict.fromkeys(rules)), needed, bad, known, asked, frozenset(handed_back))
     return check.certificate(lower_bound)
 
@@ -172,7 +154,7 @@ class _Check:
         """What a rule names that no needed flow showed and nobody asked for."""
         rule = self.rules[number]
         for end in near_side(rule):
-            if end.text != ANYWHERE and not self._is_seen(number, end):
+            if not self._is_seen(number, end):
                 yield f"Rule {rule.id}: {end} was not seen to need anything."
         for end in far_side(rule):
             services = self._services_of(rule, end)
@@ -193,12 +175,12 @@ class _Check:
 
     def _is_seen(self, number: int, end: Endpoint) -> bool:
         """Whether every address of a near end needed something, or the end lies in a subnet that was asked for."""
+        rule = self.rules[number]
         if end.kind != "address":
-            return False
+            return end.text == ANYWHERE and rule.platform == "aml-managed-network"
         network = ip_network(end.text)
         if any(_is_within(network, wide) for wide in self.asked.subnets):
             return True
-        rule = self.rules[number]
         nears = self._nears.get((rule.platform, rule.direction == "inbound"), set())
         if network.num_addresses == 1:
             return str(network.network_address) in nears
@@ -215,9 +197,12 @@ class _Check:
             found.setdefault((flow.platform, flow.inbound, flow.far), set()).add(flow.service)
         for (platform, inbound, name, by), seen in fars.items():
             requirement = self.known.get(name or "")
-            for way in requirement.ways if requirement else ():
-                ends = {str(end) for peer in way.peers for end in bound(peer)}
-                for end in ends | (seen if by in ends else set()):
+            if requirement is None:
+                continue
+            for way in requirement.ways:
+                ends = {str(end) for end in ends_of(requirement, way, by, self.asked.region)}
+                mine = by in ends or by in [str(peer) for peer in way.peers]
+                for end in ends | (seen if mine else set()):
                     found.setdefault((platform, inbound, end), set()).update(way.over)
         return found
 
@@ -264,19 +249,48 @@ class _Check:
             return own, [f"The lower bound is stale: it says {claimed}, and at least {own} rules are needed."]
         return max(own, claimed), []
 
-    def _fooling(self) -> list[tuple[object, ...]]:
-        """Needed combinations of which no two fit into one rule, since a mixture of the two was not seen."""
-        seen = {(f.platform, f.inbound, f.near, self._far(f), f.service) for f, hits in self._hits.items() if hits}
-        picked: list[tuple[object, ...]] = []
-        for flow in sorted(seen, key=str):
-            if all((*flow[:3], *other[3:]) not in seen or (*other[:3], *flow[3:]) not in seen for other in picked):
-                picked.append(flow)
-        return picked
+    def _fooling(self) -> list[_Want]:
+        """Needed combinations of which no two fit into one rule."""
+        wants = {
+            _Want(
+                (f.platform, f.inbound),
+                f.near,
+                self._far(f),
+                f.service,
+                frozenset(self.rules[h.rule].layer for h in hits),
+            )
+            for f, hits in self._hits.items()
+            if hits
+        }
+        seen = {(want.place, want.near, want.far, want.service) for want in wants}
+        order = sorted(wants, key=str)
+        best: list[_Want] = []
+        for start in range(0, len(order), max(1, len(order) ** 2 // 20_000)):
+            picked: list[_Want] = []
+            for want in order[start:] + order[:start]:
+                if all(_apart(want, other, seen) for other in picked):
+                    picked.append(want)
+            best = max(best, picked, key=len)
+        return best
 
     def _far(self, flow: Flow) -> str:
         requirement = self.known.get(flow.requirement or "")
         narrow = requirement is None or requirement.narrow or PLACEHOLDER.search(flow.by or "")
         return flow.far if narrow else flow.by or flow.far
+
+
+def _apart(a: _Want, b: _Want, seen: Set[tuple[object, ...]]) -> bool:
+    """Whether no rule can allow both: by its layer, by its shape, or because it would allow a mixture that nobody needs."""
+    if a.place != b.place or not a.layers & b.layers:
+        return True
+    tags = a.far != b.far and (a.far.startswith("tag:") or b.far.startswith("tag:"))
+    one_protocol = "application" not in a.layers | b.layers and a.layers & b.layers != {"network"}
+    if "nsg" in a.layers | b.layers and tags or one_protocol and a.service.transport != b.service.transport:
+        return True
+    if a.place[0] == "aml-managed-network" and a.far != b.far:
+        return True
+    mixtures = product((a.near, b.near), (a.far, b.far), (a.service, b.service))
+    return any((a.place, *mixture) not in seen for mixture in mixtures)
 
 
 def _reaches(rule: Rule, end: Endpoint, flow: Flow) -> bool:

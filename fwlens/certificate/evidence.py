@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from ipaddress import ip_network
 from typing import Final
 
@@ -9,7 +10,8 @@ import polars as pl
 
 from fwlens import address, names
 from fwlens.flow import service
-from fwlens.rule import TRANSPORT, Endpoint, Requirement, Rule, Service
+from fwlens.requirement import Requirement, Way
+from fwlens.rule import TRANSPORT, Endpoint, Rule, Service
 from fwlens.tags import ServiceTags
 
 ANYWHERE: Final = "*"
@@ -95,23 +97,23 @@ def reachable(found: pl.DataFrame, rules: Iterable[Rule], tags: ServiceTags | No
     return found.filter(pl.any_horizontal(*carried, False), pl.any_horizontal(far).fill_null(value=False))
 
 
-def flows(found: pl.DataFrame, known: Mapping[str, Requirement], tags: ServiceTags | None) -> Iterator[Flow]:
-    """Rows as flows, addresses with their service tags."""
+def flows(
+    found: pl.DataFrame, known: Mapping[str, Requirement], tags: ServiceTags | None, region: str | None
+) -> Iterator[Flow]:
+    """Rows as flows, addresses with their service tags. `region` is the one that was asked for, if any."""
     of: dict[str, frozenset[str]] = {}
     if tags is not None:
         numbers = address.parse(found["address"]).drop_nulls()
         tagged = numbers.join(tags.of(numbers["number"]), on="number").group_by("text").agg("tag")
         of = {text: frozenset(f"tag:{name}" for name in names) for text, names in tagged.iter_rows()}
-    other_ways: dict[tuple[str, Service], frozenset[str]] = {}
     for platform, inbound, near, host, far, shown, verdict, said, requirement, by in found.select(_KEYS).iter_rows():
-        carried = Service.parse(shown)
-        way = (requirement or "", carried)
-        if verdict == "needed" and way not in other_ways:
-            other_ways[way] = frozenset(_documented(known.get(way[0]), carried))
+        carried, need = Service.parse(shown), known.get(requirement or "")
+        by_document = need is not None and verdict == "needed" and far is None
+        documented = _documented(need, by, carried, region) if need is not None and by_document else ()
         yield Flow(
             platform, inbound, near, host, far, carried, verdict, said or "", requirement, by,
             ends=frozenset(_names(host)) | ({far} if far else set()) | of.get(far, frozenset()),
-            documented=other_ways.get(way, frozenset()) if verdict == "needed" else frozenset(),
+            documented=frozenset(documented),
         )  # fmt: skip
 
 
@@ -123,18 +125,26 @@ def _names(host: str | None) -> Iterator[str]:
         yield from (f"*.{'.'.join(labels[i:])}" for i in range(1, len(labels)))
 
 
-def _documented(requirement: Requirement | None, carried: Service) -> Iterator[str]:
-    """The service tags of a requirement's ways that carry a service, regional ones for each region."""
-    for way in requirement.ways if requirement else ():
+def _documented(need: Requirement, by: str | None, carried: Service, region: str | None) -> Iterator[str]:
+    """The service tags of the ways of a need that carry a service: the same need, for a flow that was seen by name."""
+    for way in need.ways:
         if any(each.carries(carried) for each in way.over):
-            for peer in way.peers:
-                if peer.kind == "tag":
-                    yield from (str(end) for end in bound(peer))
+            yield from (str(end) for end in ends_of(need, way, by, region) if end.kind == "tag")
 
 
-def bound(peer: Endpoint) -> list[Endpoint]:
-    """An endpoint of the catalogue in every region that it can stand for."""
-    return [names.bind(peer, region) for region in names.REGIONS] if names.REGION in peer.text else [peer]
+def ends_of(need: Requirement, way: Way, by: str | None, region: str | None) -> list[Endpoint]:
+    """The endpoints of a way in the region that was asked for or that the matched endpoint names; without a region only
+    those that have none."""
+    there = region or next((name for name in names.REGIONS if by in _spelled(need, name)), None)
+    bound = [names.bind(peer, there) if there else peer for peer in way.peers]
+    return [end for end in bound if names.REGION not in end.text]
+
+
+@cache
+def _spelled(need: Requirement, region: str) -> frozenset[str]:
+    """The regional endpoints of a need as they are spelled in a region."""
+    peers = (peer for way in need.ways for peer in way.peers if names.REGION in peer.text)
+    return frozenset(str(names.bind(peer, region)) for peer in peers)
 
 
 def near_atoms(rules: Iterable[Rule], nears: Iterable[str]) -> dict[str, dict[int, frozenset[Endpoint]]]:

@@ -13,7 +13,7 @@ from fwlens.flow import MATCHED, VERDICTS
 from fwlens.match.choice import Choice
 from fwlens.match.near import near
 from fwlens.match.patterns import PEER, hits, is_carried, patterns, with_peer, with_services
-from fwlens.rule import Requirement
+from fwlens.requirement import Requirement
 from fwlens.tags import TOO_WIDE, ServiceTags
 
 __all__ = ["Choice", "match", "near"]

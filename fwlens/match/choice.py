@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fwlens.rule import Requirement
+from fwlens.requirement import Requirement
 
 
 @dataclass(frozen=True, slots=True)

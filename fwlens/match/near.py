@@ -19,7 +19,7 @@ from fwlens.match.patterns import (
     with_peer,
     with_services,
 )
-from fwlens.rule import Requirement
+from fwlens.requirement import Requirement
 from fwlens.tags import TOO_WIDE, ServiceTags
 
 _MOST: Final = 3
@@ -39,9 +39,8 @@ def near(
     keys = keyed.select(PEER).unique()
     table = patterns(requirements, names.REGIONS)
     found = with_services(hits(keys, table, tags), requirements)
-    every = pl.concat(
-        [_not_chosen(found, requirements, choice), _too_wide(found), _other_service(found), _other_name(keys, table)]
-    )
+    names_near = with_services(_other_name(keys, table), requirements).filter(is_carried()).select(_COLUMNS)
+    every = pl.concat([_not_chosen(found, requirements, choice), _too_wide(found), _other_service(found), names_near])
     best = (
         every.sort("distance", "rank", "requirement", "why")
         .unique([*PEER, "requirement"], keep="first", maintain_order=True)
@@ -105,7 +104,10 @@ def _other_service(found: pl.DataFrame) -> pl.DataFrame:
 
 
 def _other_name(keys: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
-    """The name is documented without its first labels, only with some, or is only how this one begins."""
+    """The name is documented without its first labels, only with some, or is only how this one begins.
+
+    Rows have the `way` too, for their services to be compared.
+    """
     named = keys.filter((pl.col("direction") == "outbound") & pl.col("fqdn").is_not_null())
     fqdns = named.select("fqdn").unique()
     ends = tails(fqdns, table)
@@ -121,10 +123,14 @@ def _other_name(keys: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
         for labels in sorted(exact["labels"].unique())
     ]
     alike = pl.concat(heads).join(exact, on=["text", "labels"]) if heads else below.drop("more").head(0)
-    return pl.concat(
-        [
-            _reasons(named.join(below, on="fqdn"), pl.format("documented bare ({}), seen with a subdomain", "text"), 4),
-            _reasons(named.join(bare, on="fqdn"), pl.format("documented with a subdomain ({}), seen bare", "by"), 4),
-            _reasons(named.join(alike, on="fqdn"), pl.format("begins like {} and is another name", "text"), 6),
-        ]
+    cases = (
+        (below, pl.format("documented bare ({}), seen with a subdomain", "text"), 4),
+        (bare, pl.format("documented with a subdomain ({}), seen bare", "by"), 4),
+        (alike, pl.format("begins like {} and is another name", "text"), 6),
     )
+    columns = (*_COLUMNS, "way")
+    rows = [
+        named.join(ends, on="fqdn").with_columns(why=why, distance=pl.lit(at)).select(columns)
+        for ends, why, at in cases
+    ]
+    return pl.concat(rows)

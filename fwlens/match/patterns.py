@@ -12,7 +12,8 @@ import polars as pl
 
 from fwlens import address, names
 from fwlens.flow import DIRECTIONS, Columns
-from fwlens.rule import BASES, LEVELS, PLACEHOLDER, TRANSPORT, Endpoint, Requirement
+from fwlens.requirement import Requirement
+from fwlens.rule import BASES, LEVELS, PLACEHOLDER, TRANSPORT, Endpoint
 from fwlens.tags import ServiceTags
 
 PEER: Final = ("direction", "fqdn", "ip", "protocol", "port")

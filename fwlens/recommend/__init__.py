@@ -17,7 +17,8 @@ from fwlens.recommend.near import subnet
 from fwlens.recommend.plane import Options
 from fwlens.recommend.shape import Combination, ruled
 from fwlens.recommend.widen import Layered, Step, curve
-from fwlens.rule import Conversation, Endpoint, Evidence, Platform, Recommendation, Requirement, Rule, Unsaid
+from fwlens.requirement import Requirement
+from fwlens.rule import Conversation, Endpoint, Evidence, Platform, Recommendation, Rule, Unsaid
 from fwlens.tags import ServiceTags
 
 __all__ = ["Options", "Recommendations", "Step", "recommend", "subnet"]

@@ -10,7 +10,8 @@ from fwlens.flow import service
 from fwlens.recommend.clash import others, with_clash
 from fwlens.recommend.near import ANYWHERE, Nears, nears
 from fwlens.recommend.plane import Hold, Options, Want, documented, holds
-from fwlens.rule import Endpoint, Platform, Requirement, Service
+from fwlens.requirement import Requirement
+from fwlens.rule import Endpoint, Platform, Service
 from fwlens.tags import ServiceTags
 
 CELL: Final = ("near", "peer", "opens")

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from fwlens.rule import Endpoint, Requirement, Rule
+from fwlens.requirement import Requirement
+from fwlens.rule import Endpoint, Rule
 from fwlens.tags import ServiceTags
 
 _BASIS: Final = {

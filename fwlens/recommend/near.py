@@ -2,17 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address, ip_network
 from typing import Final
 
 import polars as pl
 
 from fwlens.errors import FwlensError
+from fwlens.rule import Network
 
 ANYWHERE: Final = "*"
 """The near side in a managed network, whose rules name none."""
-
-Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from itertools import product
 from typing import Final
 
 from fwlens import names
-from fwlens.recommend.near import Network
-from fwlens.rule import PLACEHOLDER, Direction, Endpoint, Layer, Platform, Requirement, Service
+from fwlens.requirement import Requirement
+from fwlens.rule import Direction, Endpoint, Layer, Network, PLACEHOLDER, Platform, Service
 
 _APPLICATION: Final = ("https", "http", "mssql")
 _NAMES: Final = ("host", "wildcard", "url")

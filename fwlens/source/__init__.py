@@ -4,7 +4,7 @@ Files are read two at a time and folded one by one, so that memory follows the l
 conversations, never the total size.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import IO, Final
@@ -12,22 +12,28 @@ from typing import IO, Final
 import polars as pl
 
 from fwlens import flow
-from fwlens.ledger import Ledger, Share, add_up
+from fwlens.ledger import ALLOWED, Ledger, Share, add_up
 from fwlens.source import azdiag, azfw, files, flowlog, records, tabular, traffic
 from fwlens.source.files import Container, Content, Input
-from fwlens.source.format import ALLOWED, Fault, Format, raw_rows
+from fwlens.source.format import NO_FLOWS, Fault, Format, present, raw_rows
 
 FORMATS: Final = (azfw.FORMAT, azdiag.FORMAT, flowlog.FORMAT, traffic.FORMAT)
 
 _TABLES: Final = {alias: table for form in FORMATS for alias, table in form.tables.items()}
+_FORMAT_OF: Final = {alias: form.name for form in FORMATS for alias in form.tables}
+_FLOWLESS: Final = tuple(name for form in FORMATS for name in form.flowless)
 _COLUMNS: Final = tuple(dict.fromkeys(name for form in FORMATS for name in form.columns))
-_MARKS: Final = tuple(mark for form in FORMATS for _, mark in form.marks) + (("msg_s",),)
+_MARKS: Final = (*(mark for form in FORMATS for _, mark in form.marks), ("msg_s",))
 _UNKNOWN: Final = "no known table of Azure Firewall, NSG or VNet flow logs"
 _EMPTY: Final = "empty file"
+_NO_FILES: Final = "folder without files"
+_FORBIDDEN: Final = "cannot be read"
+_EXPORT: Final = "Export Azure Firewall, NSG or VNet flow logs as JSON, CSV or Parquet."
 _WORKERS: Final = 2
 _MERGE_AT: Final = 2_000_000
 
-Progress = Callable[[str], None]
+Progress = Callable[[int, int], None]
+"""Told how many of how many files are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,7 @@ class Flows:
 
 @dataclass(slots=True)
 class _Reading:
-    """One file on its way: what was read, used and set aside so far."""
+    """One file on its way: what was read, used and set aside so far. `unread` says that rows of it are lost."""
 
     place: Input
     flows: list[pl.DataFrame] = field(default_factory=list)
@@ -52,10 +58,11 @@ class _Reading:
     rows_used: int = 0
     service_tags: bytes | None = None
     fault: str = ""
+    unread: bool = False
 
     def share(self) -> Share:
         aside = self.set_aside
-        return Share(self.place.path, frozenset(self.formats), self.rows_read, self.rows_used, tuple(aside))
+        return Share(self.place.label, frozenset(self.formats), self.rows_read, self.rows_used, tuple(aside))
 
     def lose(self, faults: Iterable[Fault]) -> None:
         """Rows that the container could not give."""
@@ -69,7 +76,7 @@ class _Reading:
         if not with_allowed:
             allowed = pl.when(pl.col("action") == "Allow").then(pl.lit(ALLOWED))
             entries = entries.with_columns(fault=pl.coalesce("fault", allowed))
-        good, bad = flow.conform(flow.fold_entries(entries).collect(engine="streaming"), self.place.path)
+        good, bad = flow.conform(flow.fold_entries(entries).collect(engine="streaming"), self.place.label)
         self.formats.add(form.name)
         self.rows_used += int(good["rows"].sum())
         self.flows.append(flow.fold(good))
@@ -86,15 +93,12 @@ def read(
 ) -> Flows:
     """Read every log behind the paths (files, folders, globs, `-`) into folded flows and a ledger that closes.
 
-    Allowed entries are only counted unless `with_allowed`. `progress` is called with each path when it is done. Raises
-    FwlensError for a folder without files; all other faults are in the answer, and the rest is read.
+    Allowed entries are only counted unless `with_allowed`. `progress` is told after each file. Faults are in the answer
+    and the rest is read; a file in a folder that is no log is told in the ledger only.
     """
 
     def one(place: Input) -> _Reading:
-        reading = _read_input(place, stdin, with_allowed=with_allowed)
-        if progress:
-            progress(place.path)
-        return reading
+        return _read_input(place, stdin, with_allowed=with_allowed)
 
     places = list(files.inputs(paths))
     shares, faults, tags, parts = [], [], [], [flow.empty()]
@@ -102,12 +106,16 @@ def read(
         for reading in pool.map(one, places):
             shares.append(reading.share())
             parts += reading.flows
+            if progress:
+                progress(len(shares), len(places))
             if sum(part.height for part in parts) > _MERGE_AT + 2 * parts[0].height:
                 parts = [flow.fold(pl.concat(parts))]
             if reading.service_tags:
-                tags.append((reading.place.path, reading.service_tags))
-            if reading.fault and (reading.place.named or len(places) == 1):
+                tags.append((reading.place.label, reading.service_tags))
+            if reading.fault and (reading.place.named or reading.unread or len(places) == 1):
                 faults.append(reading.fault)
+    if len(places) > 1 and not faults and not any(share.formats for share in shares):
+        faults.append(f"None of these {len(places)} files holds a log that fwlens knows. {_EXPORT}")
     return Flows(flow.fold(pl.concat(parts)), add_up(shares), tuple(sorted(tags)), tuple(faults))
 
 
@@ -115,9 +123,15 @@ def _read_input(place: Input, stdin: IO[bytes] | None, *, with_allowed: bool) ->
     reading = _Reading(place)
     try:
         content = files.load(place, stdin)
+    except IsADirectoryError:
+        reading.set_aside.append((_NO_FILES, 0, 1))
+        reading.fault = f"{place.label}: the folder holds no files. Name a folder or file with exported logs."
+        return reading
     except OSError as error:
-        reading.fault = f"{place.path}: cannot be read ({error.strerror or error}). Check the path and its permissions."
-        reading.set_aside.append(("cannot be read", 0, 1))
+        reading.set_aside.append((_FORBIDDEN, 0, 1))
+        reading.unread = True
+        why = error.strerror or error
+        reading.fault = f"{place.label}: cannot be read ({why}). Check the path and its permissions."
         return reading
     if content.container is Container.SERVICE_TAGS:
         reading.service_tags = content.data
@@ -126,10 +140,23 @@ def _read_input(place: Input, stdin: IO[bytes] | None, *, with_allowed: bool) ->
     _read_content(reading, content, with_allowed=with_allowed)
     if content.torn:
         reading.lose([(content.torn, 1, content.data.count(b"\n") + 1)])
-    if not reading.formats:
-        what = "is empty" if content.container is Container.EMPTY else "holds no log that fwlens knows"
-        reading.fault = f"{place.path}: {what}. Export Azure Firewall, NSG or VNet flow logs as JSON, CSV or Parquet."
+        reading.unread = True
+        reading.fault = f"{place.label}: {content.torn}. Fetch it again."
+    elif not reading.formats:
+        reading.fault = f"{place.label}: {_nothing(reading)}. {_EXPORT}"
     return reading
+
+
+def _nothing(reading: _Reading) -> str:
+    """Why a file has given no row of any format."""
+    reasons = [reason for reason, _, _ in reading.set_aside]
+    if _EMPTY in reasons and len(reasons) == 1:
+        return "is empty"
+    if not reasons:
+        return "holds no rows"
+    if set(reasons) & {_UNKNOWN, tabular.NO_TABLE}:
+        return "holds no log that fwlens knows"
+    return f"nothing could be read ({reasons[-1]})"
 
 
 def _read_content(reading: _Reading, content: Content, *, with_allowed: bool) -> None:
@@ -137,15 +164,11 @@ def _read_content(reading: _Reading, content: Content, *, with_allowed: bool) ->
         case Container.EMPTY:
             reading.set_aside.append((_EMPTY, 0, 1))
         case Container.JSON_LINES:
-            try:
-                _read_lines(reading, records.lines(content, reading.place.path), with_allowed=with_allowed)
-            except pl.exceptions.ComputeError:
-                content = records.mended(content, reading.place.path)
-                _read_lines(reading, records.lines(content, reading.place.path), with_allowed=with_allowed)
+            _read_lines(reading, content, with_allowed=with_allowed)
         case Container.DOCUMENT | Container.VALUES:
             blob = flowlog.decode_blob(content.data)
             if blob is not None:
-                _read_flow_log(reading, [(record, 1) for record in blob], content.data, with_allowed=with_allowed)
+                _read_flow_log(reading, [(blob, content.data, 1)], with_allowed=with_allowed)
                 return
             texts, faults = records.cut(content.data)
             reading.lose(faults)
@@ -165,33 +188,40 @@ def _table_of(content: Content) -> tuple[pl.DataFrame, list[Fault]]:
     return tabular.read_csv(content.data, _MARKS)
 
 
-def _read_lines(reading: _Reading, lines: pl.LazyFrame, *, with_allowed: bool) -> None:
+def _read_lines(reading: _Reading, content: Content, *, with_allowed: bool) -> None:
     """JSON Lines: whole lines are judged by literals first, and only those that may be a denial are decoded."""
-    text = pl.col("text")
-    whole = text.str.starts_with("{") & text.str.ends_with("}")
-    denied = text.str.contains_any(_literals("denied"))
-    flowless = text.str.contains_any(
-        [f'"{key}":{blank}"{table}"' for key in ("category", "Type") for blank in ("", " ") for table in _flowless()]
+    try:
+        texts, quiet = _judged(records.lines(content, reading.place.path), with_allowed=with_allowed)
+    except pl.exceptions.ComputeError:
+        content = records.mended(content, reading.place.path)
+        texts, quiet = _judged(records.lines(content, reading.place.path), with_allowed=with_allowed)
+    for table, rows, line in quiet.sort("table").rows():
+        reason = f"{_TABLES[table]}: {NO_FLOWS}" if table in _FLOWLESS else ALLOWED
+        reading.lose([(reason, rows, line)])
+        reading.formats.add(_FORMAT_OF[table])
+    _read_texts(reading, texts, with_allowed=with_allowed)
+
+
+def _judged(lines: pl.LazyFrame, *, with_allowed: bool) -> list[pl.DataFrame]:
+    """Lines to decode, and the others by the table that they name: how many and the first of them.
+
+    Others are whole objects of a table without flows, or hold a literal of allowed entries and none of denied ones.
+    """
+    text, table = pl.col("text"), pl.col("table")
+    whole = (
+        text.str.starts_with("{")
+        & text.str.ends_with("}")
+        & (text.str.count_matches("{", literal=True) == text.str.count_matches("}", literal=True))
+        & ~text.str.contains_any([*_literals("denied"), *records.NESTED])
     )
-    allowed = text.str.contains_any(_literals("allowed")) & ~denied & (not with_allowed)
-    kinds = lines.with_columns(allowed=whole & allowed, flowless=whole & flowless & ~allowed)
-    table = text.str.extract(r'"(?:category|Type)": ?"([A-Za-z]+)"').replace(_TABLES)
-    loud, quiet, tables = pl.collect_all(
-        [
-            kinds.filter(~pl.col("allowed") & ~pl.col("flowless")).select("line", "text"),
-            kinds.filter("allowed").select(rows=pl.len(), line=pl.col("line").min()),
-            kinds.filter("flowless").group_by(table=table).agg(rows=pl.len(), line=pl.col("line").min()),
-        ],
-        engine="streaming",
+    named = text.str.extract(r'"(?:category|Type)": ?"([A-Za-z_]+)"')
+    allowed = table.is_in(list(_FORMAT_OF)) & text.str.contains_any(_literals("allowed")) & (not with_allowed)
+    kinds = lines.with_columns(table=pl.when(whole).then(named)).with_columns(
+        quiet=(table.is_in(_FLOWLESS) | allowed).fill_null(False)
     )
-    rows, line = quiet.row(0)
-    reading.lose([(ALLOWED, rows, line)] if rows else [])
-    reading.lose((f"{name}: a table without flows", rows, line) for name, rows, line in tables.sort("line").rows())
-    if rows or tables.height:
-        first = min(filter(None, [line, tables["line"].min()]))
-        sample = lines.filter(pl.col("line") == first).collect(engine="streaming")
-        reading.formats |= _formats_of(sample)
-    _read_texts(reading, loud, with_allowed=with_allowed)
+    loud = kinds.filter(~pl.col("quiet")).select("line", "text")
+    quiet = kinds.filter("quiet").group_by("table").agg(rows=pl.len(), line=pl.col("line").min())
+    return pl.collect_all([loud, quiet], engine="streaming")
 
 
 def _literals(kind: str) -> list[str]:
@@ -200,39 +230,41 @@ def _literals(kind: str) -> list[str]:
     return sorted({spaced for text in texts for spaced in (text, text.replace('":"', '": "'))})
 
 
-def _flowless() -> list[str]:
-    return [name for form in FORMATS for name in form.flowless]
-
-
-def _formats_of(texts: pl.DataFrame) -> set[str]:
-    frame, _ = records.columns_of(texts, _COLUMNS)
-    tables = set(_with_table(raw_rows(frame, _COLUMNS))["table"])
-    return {form.name for form in FORMATS if tables & set(form.tables.values())}
-
-
 def _read_texts(reading: _Reading, texts: pl.DataFrame, *, with_allowed: bool) -> None:
-    texts = records.opened(texts)
-    is_flow_log = pl.col("text").str.contains(f'"{flowlog.TUPLES}"', literal=True)
-    found = []
+    texts, faults = records.opened(texts)
+    reading.lose(faults)
+    is_flow_log = pl.col("text").str.contains_any(flowlog.MARKS)
+    pieces: list[flowlog.Piece] = []
     for line, text in texts.filter(is_flow_log).iter_rows():
-        record = flowlog.decode_record(text)
-        if record is None:
+        decoded = flowlog.decode_record(text)
+        if decoded is None:
             reading.lose([(flowlog.MALFORMED_RECORD, 1, line)])
         else:
-            found.append((record, line))
-    if found:
-        _read_flow_log(reading, found, b"", with_allowed=with_allowed)
+            pieces.append(([decoded[0]], decoded[1], line))
+    if pieces:
+        _read_flow_log(reading, pieces, with_allowed=with_allowed)
     others = texts.filter(~is_flow_log)
     if others.height:
-        frame, faults = records.columns_of(others, _COLUMNS)
+        frame, faults = records.columns_of(others, _columns_in(others))
         reading.lose(faults)
         _read_rows(reading, frame, with_allowed=with_allowed)
 
 
-def _read_flow_log(
-    reading: _Reading, found: Sequence[tuple[flowlog.Record, int]], blob: bytes, *, with_allowed: bool
-) -> None:
-    tuples = flowlog.gather(found, blob, with_allowed=with_allowed)
+def _columns_in(texts: pl.DataFrame) -> tuple[str, ...]:
+    """The columns of those formats that the texts hold a column of: decoding looks for each, found or not."""
+    text = texts["text"].str
+    return tuple(
+        dict.fromkeys(
+            name
+            for form in FORMATS
+            if form.columns and text.contains_any([f'"{name}' for name in form.columns]).any()
+            for name in form.columns
+        )
+    )
+
+
+def _read_flow_log(reading: _Reading, pieces: list[flowlog.Piece], *, with_allowed: bool) -> None:
+    tuples = flowlog.gather(pieces, with_allowed=with_allowed)
     reading.rows_read += tuples.rows
     reading.formats.add(flowlog.FORMAT.name)
     if tuples.allowed:
@@ -244,12 +276,15 @@ def _read_flow_log(
 def _with_table(raw: pl.DataFrame) -> pl.DataFrame:
     """Raw rows with the `table` they belong to: as they say, else as their columns tell, else null."""
     named = pl.col("tables").list.eval(pl.element().replace_strict(_TABLES, default=None, return_dtype=pl.String))
+    raw = raw.with_columns(table=named.list.drop_nulls().list.first())
+    if not raw["table"].null_count():
+        return raw
     told = [
-        pl.when(pl.all_horizontal(pl.col(name).is_not_null() for name in columns)).then(pl.lit(table))
+        pl.when(pl.all_horizontal(present(name).is_not_null() for name in columns)).then(pl.lit(table))
         for form in FORMATS
         for table, columns in form.marks
     ]
-    return raw.with_columns(table=pl.coalesce(named.list.drop_nulls().list.first(), *told))
+    return raw.with_columns(table=pl.coalesce("table", *told))
 
 
 def _read_rows(reading: _Reading, frame: pl.DataFrame, *, with_allowed: bool) -> None:

@@ -1,4 +1,4 @@
-"""Knows Azure Firewall's legacy logs: one sentence per entry, in AzureDiagnostics (`msg_s`) or a record (`properties.msg`).
+"""Knows Azure Firewall's legacy logs: one sentence per entry, in AzureDiagnostics (`msg_s`) or in `properties.msg`.
 
 The sentences are anchored on their known labels and never split at dots: rule names, signatures and hosts hold dots.
 No part that a client can write (host, URL) may hold a blank, so that none can pretend to be a label.
@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from fwlens.source.format import ALERT, Format, present, when_text
+from fwlens.source.format import ALERT, NO_FLOWS, Format, present, when_text
 
 _CATEGORIES: Final = (
     "AzureDiagnostics",
@@ -18,7 +18,7 @@ _CATEGORIES: Final = (
 )
 _DNS: Final = "AzureFirewallDnsProxy"
 
-# TCP request from 10.1.1.1:1234 to 10.2.2.2:80. Action: Deny.. Policy: p. Rule Collection Group: g. Rule Collection: c. Rule: r
+# TCP request from 10.1.1.1:12 to 10.2.2.2:80. Action: Deny.. Policy: p. Rule Collection Group: g. Rule Collection: c. …
 # HTTPS request from 10.1.1.1:555 to a.b.com:443. Action: Deny. No rule matched. Proceeding with default action
 # HTTP  request from 10.1.1.1:555 to a.b.com:80. Url: a.b.com/x. Action: Allow. Rule Collection: c. Rule: r
 # HTTPS request from 10.1.1.1:555. Action: Deny. Reason: SNI TLS extension was missing.
@@ -26,9 +26,9 @@ _DNS: Final = "AzureFirewallDnsProxy"
 # TCP request from 1.2.3.4:1 to 5.6.7.8:3389 was DNAT'ed to 10.1.1.1:3389
 # ICMP Type=8 request from 10.1.1.1: to 10.2.2.2:. Action: alert. Signature: 2100366. IDS: ICMP_INFO *NIX. Priority: 3
 _HEAD: Final = (
-    r"^(?P<protocol>[A-Za-z0-9]+(?: Type=[0-9]+)?)\s+request from (?P<source>\S+?)"
-    r"(?: to (?P<destination>\S+?))?(?: was DNAT'ed to (?P<translated>\S+?))?"
-    r"(?P<denied> was denied)?(?:\.\s+Url:\s?(?P<url>\S*?))?(?:\.\s+Action: (?P<action>[A-Za-z]+))?(?P<tail>[\s.].*)?$"
+    r"^(?P<protocol>[A-Za-z0-9/.]+(?: Type=[0-9]+)?)\s+request from (?P<source>\S+?)"
+    r"(?: to (?P<destination>\S+?))?(?: was DNAT'ed to (?P<translated>\S+?))?(?P<denied> was denied)?"
+    r"(?:\.+\s+Url:\s?(?P<url>\S*?))?(?:\s?\.+\s+Action: (?P<action>[A-Za-z]+))?(?P<tail>\s*\.+(?:\s.*)?)?\s*$"
 )
 _PORTED: Final = r"^(?:\[([^\]]+)\]|(.+?)):([0-9]*)$"
 
@@ -39,7 +39,7 @@ def _host(name: str) -> pl.Expr:
     portless = pl.col("protocol").str.to_lowercase().str.starts_with("icmp") & ~end.str.contains(r"^\[|^[0-9.]+:")
     return (
         pl.when(portless)
-        .then(end)
+        .then(end.str.replace("([0-9a-fA-F]):$", "$1"))
         .otherwise(pl.coalesce(end.str.extract(_PORTED, 1), end.str.extract(_PORTED, 2), end.str.strip_chars("[]")))
     )
 
@@ -47,12 +47,13 @@ def _host(name: str) -> pl.Expr:
 def _rule() -> pl.Expr:
     tail = pl.col("tail")
     names = (
-        tail.str.extract(r"Policy: (.*?)\. Rule Collection"),
+        tail.str.extract(r"^[\s.]*Policy: (.*?)\. Rule Collection"),
         tail.str.extract(r"Rule Collection Group: (.*?)\. Rule Collection: "),
         tail.str.extract(r"Rule Collection: (.*?)\. Rule(?: Name)?: "),
-        tail.str.extract(r"\. Rule(?: Name)?: (.*?)(?:\. Web Category: .*)?\.?\s*$"),
+        tail.str.extract(r"\. Rule(?: Name)?: (.*?)(?:\. Web Category: .*)?[\s.]*$"),
     )
-    joined = pl.concat_str(*names, separator=" / ", ignore_nulls=True)
+    named = [pl.when(name != "").then(name) for name in names]
+    joined = pl.concat_str(*named, separator=" / ", ignore_nulls=True)
     return pl.when(joined != "").then(joined)
 
 
@@ -71,9 +72,9 @@ def _fault() -> pl.Expr:
     dns = (pl.col("table") == _DNS) | msg.str.contains(r"^\s*(?:DNS Request: |Error: )")
     return (
         pl.when(dns)
-        .then(pl.lit(f"{_DNS}: a table without flows"))
+        .then(pl.lit(f"{_DNS}: {NO_FLOWS}"))
         .when(msg.str.starts_with("Failed to resolve FQDN"))
-        .then(pl.lit("AzureFirewallDNSResolutionFailureLog: a table without flows"))
+        .then(pl.lit(f"AzureFirewallDNSResolutionFailureLog: {NO_FLOWS}"))
         .when(tail.str.contains("Failed to resolve address", literal=True))
         .then(pl.lit("the firewall could not resolve the name: no rule decided"))
         .when(action == "alert")
@@ -94,7 +95,7 @@ def _entries(raw: pl.LazyFrame) -> pl.LazyFrame:
         .then(pl.lit("intrusion prevention"))
         .when(tail.str.contains(r"Reason: SNI "))
         .then(pl.lit("no host name"))
-        .when(_rule().is_not_null())
+        .when(_rule().is_not_null() & ~tail.str.contains("(?i)default action"))
         .then(pl.lit("deny rule"))
         .otherwise(pl.lit("no rule"))
     )

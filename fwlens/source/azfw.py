@@ -24,7 +24,7 @@ _TABLES: Final = (
 _COLUMNS: Final = (
     "Protocol", "SourceIp", "DestinationIp", "DestinationPort", "Fqdn", "TargetUrl", "Url", "Action", "ActionReason",
     "Policy", "RuleCollectionGroup", "RuleCollection", "Rule", "IsTlsInspected", "TranslatedIp", "TranslatedPort",
-    "ApplicationRuleCount", "NetworkRuleCount", "NatRuleCount",
+    "ApplicationRuleCount", "NetworkRuleCount", "NatRuleCount", "IsDefaultRule",
     # read only to tell tables apart
     "ThreatDescription", "SignatureId", "QueryName", "QueryMessage", "FlowRate", "Flag", "Error", "ServerIp",
 )  # fmt: skip
@@ -42,6 +42,8 @@ _MARKS: Final = (
     ("AZFWNatRule", ("TranslatedIp", "SourceIp")),
     ("AZFWApplicationRule", ("Fqdn", "SourceIp", "Action")),
     ("AZFWNetworkRule", ("DestinationIp", "SourceIp", "Action")),
+    ("AZFWApplicationRule", ("TargetUrl", "SourceIp", "Action")),
+    ("AZFWApplicationRule", ("ActionReason", "SourceIp")),  # no host name: Fqdn and Action are empty
 )
 
 
@@ -49,7 +51,7 @@ def _action() -> pl.Expr:
     """`Deny` and `Allow`; IDPS writes `deny` and `drop`. A NAT row has no Action: it was translated, so allowed.
 
     An application rule row with Action `""` and a reason was denied:
-    `{"Protocol":"HTTPS","SourceIp":"10.2.243.134","Fqdn":"","Action":"","ActionReason":"SNI TLS extension was missing."}`
+    `{"Protocol":"HTTPS","SourceIp":"10.0.0.4","Fqdn":"","Action":"","ActionReason":"SNI TLS extension was missing."}`
     """
     action = pl.col("Action").str.to_lowercase().str.strip_chars(" ")
     return (
@@ -69,7 +71,7 @@ def _cause(rule: pl.Expr) -> pl.Expr:
         .then(pl.lit("intrusion prevention"))
         .when(reason.str.contains("SNI ", literal=True))
         .then(pl.lit("no host name"))
-        .when(rule.is_not_null())
+        .when(rule.is_not_null() & ~reason.str.contains("(?i)default action") & ~is_true("IsDefaultRule"))
         .then(pl.lit("deny rule"))
         .otherwise(pl.lit("no rule"))
     )
@@ -127,7 +129,7 @@ def _entries(raw: pl.LazyFrame) -> pl.LazyFrame:
 
 FORMAT: Final = Format(
     name="azfw",
-    # https://learn.microsoft.com/azure/firewall/monitor-firewall-reference: two categories are not named as their tables
+    # https://learn.microsoft.com/azure/firewall/monitor-firewall-reference (two categories are named otherwise)
     tables={name: name for name in _TABLES}
     | {"AZFWDnsAdditional": "AZFWDnsFlowTrace", "AZFWFqdnResolveFailure": "AZFWInternalFqdnResolutionFailure"},
     columns=_COLUMNS,

@@ -3,10 +3,12 @@
 A container is recognised by its first bytes, never by its name.
 """
 
+import contextlib
 import glob
-import gzip
 import io
+import os
 import re
+import stat
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,15 +16,17 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import IO, Final
 
-from fwlens.errors import FwlensError
-
 STDIN: Final = "-"
 PEEK: Final = 1 << 16
 """How much of a file is looked at before its container is known."""
+_REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 _BOM: Final = b"\xef\xbb\xbf"
 _GZIP: Final = b"\x1f\x8b"
+_CHUNK: Final = 1 << 16
+_TORN: Final = "the gzip file is cut off or damaged: what follows is lost"
 _DOCUMENT: Final = re.compile(rb'\s*\{\s*"(?:records|Records)"\s*:\s*\[')
-_ANSWER: Final = re.compile(rb'\s*\{\s*"(?:tables|Tables|error)"\s*:')
+_ANSWER: Final = re.compile(rb'\s*\{\s*"(?:tables|Tables|error|statistics|render)"\s*:')
+_JSON: Final = re.compile(rb"[{\[]|,\s*\{")
 _TAGS: Final = re.compile(rb'\s*\{(?=[^\[]{0,2000}"changeNumber"\s*:\s*"?[0-9])(?=[^\[]{0,2000}"cloud"\s*:)')
 
 
@@ -46,6 +50,12 @@ class Input:
     path: str
     named: bool
 
+    @property
+    def label(self) -> str:
+        """The path to show and to cite: plain text, whatever bytes the name is made of."""
+        text = os.fsencode(self.path).decode("utf-8", "replace")
+        return "".join(char if char.isprintable() else _REPLACEMENT for char in text)
+
 
 @dataclass(slots=True)
 class Content:
@@ -58,27 +68,54 @@ class Content:
 
 
 def inputs(paths: Iterable[str]) -> Iterator[Input]:
-    """Every file behind the paths, folders walked in sorted order; `-` is standard input.
+    """Every file behind the paths, each once, folders walked in sorted order; `-` is standard input.
 
-    Raises FwlensError for a path that does not exist or a folder without files; hidden files are passed over.
+    Hidden files, pipes and devices in folders are passed over. A path that does not exist, or a folder that is empty or
+    may not be read, is an input too: opening it says what is wrong.
     """
-    for path in dict.fromkeys(paths):
-        here = Path(path)
-        if path == STDIN or here.is_file():
-            yield Input(path, named=True)
-        elif here.is_dir():
-            files = sorted(str(file) for file in here.rglob("*") if file.is_file() and not _is_hidden(file, here))
-            if not files:
-                raise FwlensError(f"{path}: the folder holds no files. Name a folder or file with exported logs.")
-            yield from (Input(file, named=False) for file in files)
-        elif matches := sorted(glob.glob(path, recursive=True)):
-            yield from inputs(matches)
-        else:
-            yield Input(path, named=True)
+    seen = set()
+    for path in paths:
+        for place in _behind(path):
+            real = place.path if place.path == STDIN else os.path.realpath(place.path)
+            if real not in seen:
+                seen.add(real)
+                yield place
 
 
-def _is_hidden(file: Path, root: Path) -> bool:
-    return any(part.startswith(".") for part in file.relative_to(root).parts)
+def _behind(path: str) -> Iterator[Input]:
+    mode = _mode(Path(path))
+    if path == STDIN:
+        yield Input(path, named=True)
+    elif mode is not None and stat.S_ISDIR(mode):
+        yield from list(_within(Path(path), frozenset([Path(path).resolve()]))) or [Input(path, named=True)]
+    elif mode is None and (matches := sorted({*glob.glob(path, recursive=True)} - {path})):  # noqa: PTH207
+        for match in matches:
+            yield from _behind(match)
+    else:
+        yield Input(path, named=True)
+
+
+def _within(folder: Path, outer: frozenset[Path]) -> Iterator[Input]:
+    """The files of a folder and of the folders in it; links are followed, but not in circles."""
+    try:
+        entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    except OSError:
+        yield Input(str(folder), named=False)
+        return
+    for entry in entries:
+        mode = _mode(entry)
+        if mode is None or stat.S_ISREG(mode):
+            yield Input(str(entry), named=False)
+        elif stat.S_ISDIR(mode) and entry.resolve() not in outer:
+            yield from _within(entry, outer | {entry.resolve()})
+
+
+def _mode(path: Path) -> int | None:
+    """What kind of thing has this name; None where it is missing, forbidden or a broken link."""
+    try:
+        return path.stat().st_mode
+    except (OSError, ValueError):
+        return None
 
 
 def load(place: Input, stdin: IO[bytes] | None) -> Content:
@@ -91,10 +128,9 @@ def load(place: Input, stdin: IO[bytes] | None) -> Content:
     else:
         with Path(place.path).open("rb") as file:
             head = file.read(PEEK)
-            if len(head) == PEEK and not head.startswith((_GZIP, _BOM)) and recognise(head) is Container.JSON_LINES:
+            if len(head) == PEEK and file.seekable() and place.path == place.label and _stays(head):
                 return Content(Container.JSON_LINES, head, in_place=True)
-            file.seek(0)
-            data = file.read()
+            data = head + file.read() if len(head) < PEEK or not file.seekable() else _whole(file)
     torn = ""
     if data.startswith(_GZIP):
         data, torn = _unzipped(data)
@@ -102,16 +138,39 @@ def load(place: Input, stdin: IO[bytes] | None) -> Content:
     return Content(recognise(data), data, torn)
 
 
+def _whole(file: IO[bytes]) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
+def _stays(head: bytes) -> bool:
+    return b"\n" in head and not head.startswith((_GZIP, _BOM)) and recognise(head) is Container.JSON_LINES
+
+
 def _unzipped(data: bytes) -> tuple[bytes, str]:
-    """As much of a gzip file as there is, and why it ends early."""
-    out = io.BytesIO()
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-            while chunk := file.read(1 << 20):
-                out.write(chunk)
-    except (EOFError, OSError, zlib.error):
-        return out.getvalue(), "the gzip file is cut off or damaged: what follows is lost"
+    """As much of a gzip file as there is, all its parts, and why it ends early."""
+    out, at = io.BytesIO(), 0
+    while at < len(data):
+        end = _part(data, at, out)
+        if end is None:
+            return out.getvalue(), _TORN
+        at = len(data) - len(data[end:].lstrip(b"\0")) if data[end : end + 1] == b"\0" else end
     return out.getvalue(), ""
+
+
+def _part(data: bytes, at: int, out: io.BytesIO) -> int | None:
+    """Unzip one part of a gzip file; where it ends, or None where it is cut off or damaged: all before that is kept."""
+    part = zlib.decompressobj(wbits=31)
+    while at < len(data) and not part.eof:
+        spare, chunk = part.copy(), data[at : at + _CHUNK]
+        try:
+            out.write(part.decompress(chunk))
+        except zlib.error:
+            with contextlib.suppress(zlib.error):
+                out.writelines(spare.decompress(bytes([byte])) for byte in chunk)
+            return None
+        at += len(chunk) - len(part.unused_data)
+    return at if part.eof else None
 
 
 def _as_utf8(data: bytes) -> bytes:
@@ -122,38 +181,38 @@ def _as_utf8(data: bytes) -> bytes:
 
 
 def recognise(data: bytes) -> Container:
-    """The container of a file, from its beginning (and, where the first line is longer than that, from its end)."""
-    head = data[:PEEK].lstrip()
+    """The container of a file, from its beginning and, where the first line is longer, from what follows that line."""
+    begin = len(data) - len(data.lstrip()) if data[:1].isspace() else 0
+    head = data[begin : begin + PEEK]
     if not head:
-        return Container.TEXT if data.strip() else Container.EMPTY
+        return Container.EMPTY
     if head.startswith(b"PAR1"):
         return Container.PARQUET
-    if head[:1] not in b"{[,":
-        return Container.TEXT
+    one_a_line = _is_one_a_line(data, begin)
+    if not _JSON.match(head):
+        return Container.JSON_LINES if one_a_line else Container.TEXT
     if _TAGS.match(head):
         return Container.SERVICE_TAGS
     if _ANSWER.match(head):
         return Container.ANSWER
-    one_a_line = _is_one_a_line(data, head)
-    if _DOCUMENT.match(head) and not (one_a_line and data.find(b"\n{") > 0):
+    if _DOCUMENT.match(head) and not (one_a_line and data.find(b"\n{", begin) > 0):
         return Container.DOCUMENT
-    return Container.JSON_LINES if one_a_line else Container.VALUES
+    return Container.JSON_LINES if one_a_line and head[:1] != b"," else Container.VALUES
 
 
-def _is_one_a_line(data: bytes, head: bytes) -> bool:
-    """Whether whole objects stand one to a line: most lines of the beginning do, however the rest is damaged."""
-    if not head.startswith(b"{"):
+def _is_one_a_line(data: bytes, begin: int) -> bool:
+    """Whether whole objects stand one to a line: most lines of the beginning do, however the rest is damaged.
+
+    A single line is no evidence: `{…},{…}` is a blob without its frame.
+    """
+    end = data.find(b"\n", begin)
+    if end < 0:
         return False
-    lines = [line.strip() for line in head.split(b"\n")]
-    if len(lines) == 1:
-        return data[:PEEK] == data and lines[0].endswith(b"}") or _first_line_end(data) == b"}"
-    if len(head) == PEEK:
+    rest = data[end + 1 : end + 1 + PEEK]
+    lines = rest.split(b"\n")
+    if len(rest) == PEEK:
         lines.pop()  # cut by the peek
-    lines = [line for line in lines if line]
-    whole = sum(line.startswith(b"{") and line.endswith(b"}") and len(line) > 2 for line in lines)
-    return whole * 2 >= len(lines)
-
-
-def _first_line_end(data: bytes) -> bytes:
-    end = data.find(b"\n", PEEK)
-    return data[: end if end >= 0 else None][-16:].rstrip()[-1:]
+    ends = [line.strip() for line in (data[begin : begin + 1] + data[max(begin + 1, end - 16) : end], *lines)]
+    ends = [line for line in ends if line]
+    whole = sum(line.startswith(b"{") and line.endswith(b"}") and len(line) > 2 for line in ends)
+    return whole > 0 and whole * 2 >= len(ends)

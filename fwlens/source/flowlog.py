@@ -8,10 +8,13 @@ https://learn.microsoft.com/azure/network-watcher/nsg-flow-logs-overview and ...
         {"rule":"UserRule_X","flowTuples":["1733975962447,10.1.0.4,40.1.6.2,123,123,17,O,D,NX,0,0,0,0"]}]}]}}]}
 
 Field 8 decides: `D` in each version; `A` (NSG) or the flow states `B`, `C`, `E` (VNet) are allowed traffic. A group of
-tuples whose bytes hold no `D` is counted and never decoded. The rest becomes lines that polars splits and folds.
+tuples of known width whose bytes hold no `D` is counted and never decoded. The rest becomes lines that polars splits
+and folds.
 """
 
-from collections.abc import Iterator, Sequence
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,51 +22,51 @@ import msgspec
 import polars as pl
 
 from fwlens.flow import TIME
-from fwlens.source.format import Format, present
+from fwlens.source.format import NOT_DECODED, Format, paired, present, unprefixed
 
-TUPLES: Final = "flowTuples"
+MARKS: Final = ['"flowTuples"', '"flowRecords"', '"NetworkSecurityGroupFlowEvent"', '"FlowLogFlowEvent"']
+"""What a text holds that is a flow-log record, between JSON quotes where no logged value can forge it."""
 MALFORMED_RECORD: Final = "malformed: a flow-log record of another shape"
 
 
 class _Group(msgspec.Struct):
-    rule: str = ""
+    rule: str | None = None
     flowTuples: msgspec.Raw = msgspec.Raw(b"[]")  # noqa: N815 - Azure's name
 
 
 class _RuleFlows(msgspec.Struct):
-    rule: str = ""
-    flows: list[_Group] = []
+    rule: str | None = None
+    flows: list[_Group] | None = None
 
 
 class _Properties(msgspec.Struct):
-    flows: list[_RuleFlows] | msgspec.UnsetType = msgspec.UNSET
+    flows: list[_RuleFlows] | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class _Acl(msgspec.Struct):
-    aclID: str = ""  # noqa: N815 - Azure's name
-    flowGroups: list[_Group] = []  # noqa: N815 - Azure's name
+    aclID: str | None = None  # noqa: N815 - Azure's name
+    flowGroups: list[_Group] | None = None  # noqa: N815 - Azure's name
 
 
 class _FlowRecords(msgspec.Struct):
-    flows: list[_Acl] = []
+    flows: list[_Acl] | None = None
 
 
 class Record(msgspec.Struct):
     """One minute of one network interface; either `properties` (NSG) or `flowRecords` (VNet) holds its flows."""
 
-    resourceId: str = ""  # noqa: N815 - Azure's name
+    resourceId: str | None = None  # noqa: N815 - Azure's name
     properties: _Properties | None = None
     flowRecords: _FlowRecords | None = None  # noqa: N815 - Azure's name
 
-    def groups(self) -> Iterator[tuple[str, str, msgspec.Raw]]:
+    def groups(self) -> Iterator[tuple[str | None, str | None, bytes]]:
         """Each group of tuples with the id of its ACL and the name of its rule."""
-        for acl in self.flowRecords.flows if self.flowRecords else ():
-            for group in acl.flowGroups:
-                yield acl.aclID, group.rule, group.flowTuples
-        if self.properties and self.properties.flows:
-            for rule in self.properties.flows:
-                for group in rule.flows:
-                    yield self.resourceId, rule.rule, group.flowTuples
+        for acl in (self.flowRecords and self.flowRecords.flows) or ():
+            for group in acl.flowGroups or ():
+                yield acl.aclID, group.rule, bytes(group.flowTuples)
+        for rule in (self.properties and self.properties.flows) or ():
+            for group in rule.flows or ():
+                yield self.resourceId, rule.rule, bytes(group.flowTuples)
 
     @property
     def is_flow_log(self) -> bool:
@@ -75,6 +78,12 @@ class _Blob(msgspec.Struct):
     records: list[Record]
 
 
+Piece = tuple[Sequence[Record], bytes, int]
+"""Records with the text they were decoded from, in its order, and the line that this text begins on."""
+
+_COMMAS: Final = (7, 12)  # NSG version 1; NSG version 2 and VNet
+_FIRST_TUPLE: Final = re.compile(rb'\[\s*"([^"\\]*)"')
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)+"')
 _BLOB: Final = msgspec.json.Decoder(_Blob)
 _RECORD: Final = msgspec.json.Decoder(Record)
 
@@ -84,87 +93,105 @@ class Tuples:
     """What the groups of one file hold: tuples as CSV lines, their groups, and what was only counted."""
 
     lines: list[bytes]
-    acls: list[str]
-    rules: list[str]
+    acls: list[str | None]
+    rules: list[str | None]
     rows: int = 0
     allowed: int = 0
     allowed_line: int = 0
+
+    def skip(self, count: int, line: int) -> None:
+        """Count allowed tuples that nobody has looked into."""
+        self.rows += count
+        self.allowed += count
+        self.allowed_line = min(self.allowed_line, line) if self.allowed_line else line
+
+    def take(self, acl: str | None, rule: str | None, tuples: bytes, line: int) -> None:
+        """Add the tuples of a group."""
+        prefix = b"\n%d," % len(self.rules)
+        count, lines = (_compact_lines if _is_compact(tuples) else _loose_lines)(tuples, prefix, line)
+        self.rows += count
+        self.lines.append(lines)
+        self.acls.append(acl)
+        self.rules.append(rule)
 
 
 def decode_blob(blob: bytes) -> list[Record] | None:
     """The records of a whole document, or None where it is no complete flow log (a cut or mixed file)."""
     try:
         records = _BLOB.decode(blob).records
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NOT_DECODED:
         return None
     return records if all(record.is_flow_log for record in records) else None
 
 
-def decode_record(text: str) -> Record | None:
-    """One record, or None where it has another shape."""
+def decode_record(text: str) -> tuple[Record, bytes] | None:
+    """One record with its text, or None where it has another shape. Half surrogate pairs in the text are replaced."""
+    data = text.encode()
     try:
-        record = _RECORD.decode(text)
-    except msgspec.DecodeError:
-        return None
-    return record if record.is_flow_log else None
+        record = _RECORD.decode(data)
+    except NOT_DECODED:
+        try:
+            data = paired(data)
+            record = _RECORD.decode(data)
+        except (*NOT_DECODED, ValueError):
+            return None
+    return (record, data) if record.is_flow_log else None
 
 
-def gather(records: Sequence[tuple[Record, int]], blob: bytes, *, with_allowed: bool) -> Tuples:
-    """Collect the tuples of records (each with its line); in a `blob` of several lines each group's line is looked up."""
+def gather(pieces: Iterable[Piece], *, with_allowed: bool) -> Tuples:
+    """Collect the tuples of records, each with its line."""
     found = Tuples([b"group,line,t,src,dst,sport,dport,protocol,direction,decision,f8,f9,f10,f11,f12,over"], [], [])
-    many_lines = b"\n" in blob.rstrip()
-    seen_to, line = 0, 1
-    for record, record_line in records:
-        for acl, rule, raw in record.groups():
-            tuples = bytes(raw)
-            if many_lines:
-                start = blob.find(tuples, seen_to)
-                line += blob.count(b"\n", seen_to, start)
-                seen_to = start
-            at = line if many_lines else record_line
-            compact = _is_compact(tuples)
-            if compact and not with_allowed and b"D" not in tuples:
-                count = tuples.count(b'"') // 2
-                found.rows += count
-                found.allowed += count
-                found.allowed_line = found.allowed_line or at
-                continue
-            prefix = b"\n%d," % len(found.rules)
-            count, lines = _compact_lines(tuples, prefix, at) if compact else _loose_lines(tuples, prefix, at)
-            found.rows += count
-            found.lines.append(lines)
-            found.acls.append(acl)
-            found.rules.append(rule)
+    for records, text, line in pieces:
+        many_lines, seen_to = b"\n" in text.rstrip(), 0
+        for record in records:
+            for acl, rule, tuples in record.groups():
+                if many_lines and (start := text.find(tuples, seen_to)) >= 0:
+                    line += text.count(b"\n", seen_to, start)
+                    seen_to = start + 1
+                count = 0 if with_allowed or b"D" in tuples else _plain_tuples(tuples)
+                if count:
+                    found.skip(count, line + tuples.count(b"\n", 0, tuples.find(b'"')))
+                else:
+                    found.take(acl, rule, tuples, line)
     return found
 
 
 def _is_compact(tuples: bytes) -> bool:
-    """`["a","b"]` without blanks or escapes, as Azure writes it: then quotes count the tuples and one replace splits."""
+    """`["a","b"]` without blanks or escapes, as Azure writes it: quotes count the tuples and one replace splits."""
     return (
-        tuples.startswith(b'["') and tuples.endswith(b'"]') and not any(mark in tuples for mark in (b" ", b"\n", b"\\"))
+        tuples.startswith(b'["')
+        and tuples.endswith(b'"]')
+        and not any(mark in tuples for mark in (b" ", b"\n", b"\r", b"\\"))
+        and tuples.count(b'","') * 2 + 2 == tuples.count(b'"')
     )
+
+
+def _plain_tuples(tuples: bytes) -> int:
+    """How many texts a group holds, if the first has as many fields as a tuple of ours; else 0."""
+    first = _FIRST_TUPLE.match(tuples)
+    known = first is not None and first[1].count(b",") in _COMMAS and b"\\" not in tuples
+    return tuples.count(b'"') // 2 if known else 0
 
 
 def _compact_lines(tuples: bytes, prefix: bytes, line: int) -> tuple[int, bytes]:
     """How many tuples there are, and each as a line of CSV behind its group and line."""
     before = prefix + b"%d," % line
-    count = tuples.count(b'","') + 1
-    if count * 2 != tuples.count(b'"'):
-        return _loose_lines(tuples, prefix, line)
-    return count, before + tuples[2:-2].replace(b'","', before)
+    return tuples.count(b'","') + 1, before + tuples[2:-2].replace(b'","', before)
 
 
 def _loose_lines(tuples: bytes, prefix: bytes, line: int) -> tuple[int, bytes]:
     """The same for an array in any layout, each tuple with its own line; what is no text becomes an empty tuple."""
-    decoded = msgspec.json.decode(tuples)
-    texts = decoded if isinstance(decoded, list) else [decoded]
+    try:
+        decoded = json.loads(tuples.decode("utf-8", "replace"), parse_int=str)
+    except (ValueError, RecursionError):
+        decoded = None
     rows, seen_to = [], 0
-    for text in texts:
-        start = tuples.find(b'"', seen_to) if isinstance(text, str) else seen_to
-        line += tuples.count(b"\n", seen_to, start)
-        seen_to = start + len(msgspec.json.encode(text)) if isinstance(text, str) else start
-        plain = text if isinstance(text, str) else ""
-        rows.append(prefix + b"%d," % line + plain.encode().translate(None, b"\r\n"))
+    for value in decoded if isinstance(decoded, list) else [decoded]:
+        text = value if isinstance(value, str) else ""
+        if text and (found := _STRING.search(tuples, seen_to)):
+            line += tuples.count(b"\n", seen_to, found.start())
+            seen_to = found.end()
+        rows.append(prefix + b"%d," % line + text.encode("utf-8", "replace").translate(None, b"\r\n"))
     return len(rows), b"".join(rows)
 
 
@@ -174,12 +201,17 @@ def lines_frame(found: Tuples) -> pl.LazyFrame:
     schema: dict[str, type[pl.DataType]] = dict.fromkeys(names, pl.String)
     schema |= {"group": pl.UInt32, "line": pl.UInt32, "t": pl.Int64}
     tuples = pl.scan_csv(
-        b"".join(found.lines), schema=schema, quote_char=None, truncate_ragged_lines=True, ignore_errors=True
+        b"".join(found.lines),
+        schema=schema,
+        quote_char=None,
+        truncate_ragged_lines=True,
+        ignore_errors=True,
+        encoding="utf8-lossy",
     )
     # Folded on the group number, before the names of rules and ACLs are joined in.
-    folded = tuples.group_by("group", "src", "dst", "dport", "protocol", "direction", "decision", full=pl.col("over").is_null()).agg(
-        first=pl.col("t").min(), last=pl.col("t").max(), timeless=pl.col("t").is_null().any(),
-        rows=pl.len().cast(pl.UInt32), line=pl.col("line").min(),
+    whole = pl.col("t").is_not_null() & pl.col("over").is_null()
+    folded = tuples.group_by("group", "src", "dst", "dport", "protocol", "direction", "decision", whole=whole).agg(
+        first=pl.col("t").min(), last=pl.col("t").max(), rows=pl.len().cast(pl.UInt32), line=pl.col("line").min(),
     )  # fmt: skip
     groups = pl.LazyFrame({"acl": found.acls, "rule": found.rules}, schema={"acl": pl.String, "rule": pl.String})
     return folded.join(groups.with_row_index("group"), on="group", how="left")
@@ -193,7 +225,7 @@ def _epoch(name: str) -> pl.Expr:
 
 def _entries(raw: pl.LazyFrame) -> pl.LazyFrame:
     """Denied where the rule and ACL are `unspecified`: for encryption, which no rule can mend (same page, VNet)."""
-    rule = pl.col("rule").str.strip_prefix("UserRule_").str.strip_prefix("DefaultRule_")
+    rule = unprefixed(pl.col("rule"))
     decision = pl.col("decision").str.to_uppercase()
     cause = (
         pl.when(
@@ -221,9 +253,7 @@ def _entries(raw: pl.LazyFrame) -> pl.LazyFrame:
         rule=pl.when(rule != "").then(rule),
         plane=pl.lit("nsg"),
         device=present("acl"),
-        fault=pl.when(pl.col("timeless") | ~pl.col("full") | decision.is_null()).then(
-            pl.lit("malformed: not a flow tuple")
-        ),
+        fault=pl.when(~pl.col("whole") | decision.is_null()).then(pl.lit("malformed: not a flow tuple")),
         rows="rows",
         line="line",
     )
@@ -231,7 +261,7 @@ def _entries(raw: pl.LazyFrame) -> pl.LazyFrame:
 
 FORMAT: Final = Format(
     name="flowlog",
-    tables={name: "FlowLog" for name in ("NetworkSecurityGroupFlowEvent", "FlowLogFlowEvent")},
+    tables={},  # no table has these records: they are known by `MARKS`
     columns=(),
     entries=_entries,
 )

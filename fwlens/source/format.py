@@ -4,11 +4,13 @@ Containers (`files`, `records`, `tabular`) turn every file into *raw* rows: all 
 plus `table` (which table a row belongs to), `time`, `resource`, `msg` and `line`. A format turns them into entries.
 """
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
 import polars as pl
 
 from fwlens.flow import TIME
@@ -19,12 +21,15 @@ TIME_NAMES: Final = ("time", "TimeGenerated")
 RESOURCE: Final = ("resourceId", "_ResourceId", "ResourceId")
 MESSAGE: Final = ("msg", "msg_s")
 COMMON: Final = (*TABLE, *TIME_NAMES, *RESOURCE, *MESSAGE)
+NOT_DECODED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises: no JSON, no UTF-8, nested deeper than any log."""
 _ZONE: Final = r"\s*\[[^\]]*\]$"
+_MOST_EVENTS: Final = 1 << 48
 
 Fault = tuple[str, int, int]
 """Why rows are set aside, how many, and the line of the first."""
 
-ALLOWED: Final = "allowed: counted, not decoded (--with-allowed decodes it)"
+NO_FLOWS: Final = "a table without flows"
 ALERT: Final = "alert: logged and not denied (its rule table has the flow)"
 
 
@@ -50,6 +55,11 @@ class Format:
     denied: tuple[str, ...] = field(default=())
 
 
+def paired(json_text: bytes) -> bytes:
+    """The same JSON without half surrogate pairs, which msgspec refuses. Raises ValueError where it is no JSON."""
+    return json.dumps(json.loads(json_text.decode("utf-8", "replace")), ensure_ascii=False).encode("utf-8", "replace")
+
+
 def plain_name(column: str) -> str:
     """A column's name without the zone that the portal adds (`TimeGenerated [UTC]`), in one case."""
     return re.sub(_ZONE, "", column).casefold()
@@ -63,7 +73,7 @@ def raw_rows(frame: pl.DataFrame, columns: tuple[str, ...]) -> pl.DataFrame:
     there = {plain_name(name): name for name in reversed(frame.columns)}
 
     def column(name: str) -> pl.Expr:
-        found = there.get(name.casefold())
+        found = name if name in frame.columns else there.get(name.casefold())
         return (pl.col(found) if found is not None else pl.lit(None, pl.String)).alias(name)
 
     return frame.select(
@@ -103,17 +113,20 @@ def when_text(text: pl.Expr) -> pl.Expr:
 
 
 def path(*names: str) -> pl.Expr:
-    """The named parts of a rule's place, those that are there, outermost first: `policy / group / collection / rule`."""
+    """The parts of a rule's place that are there, outermost first: `policy / group / collection / rule`."""
     return pl.when(pl.any_horizontal(present(name).is_not_null() for name in names)).then(
         pl.concat_str(*(present(name) for name in names), separator=" / ", ignore_nulls=True)
     )
 
 
+def unprefixed(rule: pl.Expr) -> pl.Expr:
+    """An NSG rule's own name: flow logs put `UserRule_` or `DefaultRule_` in front of it."""
+    return rule.str.replace("^(?:UserRule|DefaultRule)_", "")
+
+
 def flowless(tables: tuple[str, ...]) -> pl.Expr:
     """The fault of rows whose table holds no flows, null for others."""
-    return pl.when(pl.col("table").is_in(tables)).then(
-        pl.concat_str(pl.col("table"), pl.lit(": a table without flows"))
-    )
+    return pl.when(pl.col("table").is_in(tables)).then(pl.concat_str(pl.col("table"), pl.lit(f": {NO_FLOWS}")))
 
 
 def is_true(name: str) -> pl.Expr:
@@ -122,6 +135,7 @@ def is_true(name: str) -> pl.Expr:
 
 
 def count(*names: str) -> pl.Expr:
-    """The sum of counters, at least 1: one row is at least one log entry."""
+    """The sum of counters as events: at least 1, as one row is at least one log entry, and 1 for nonsense."""
     counters = (pl.col(name).cast(pl.Float64, strict=False).fill_null(0) for name in names)
-    return pl.max_horizontal(pl.sum_horizontal(*counters), pl.lit(1.0)).cast(pl.UInt64, strict=False).fill_null(1)
+    total = pl.sum_horizontal(*counters)
+    return pl.when(total.is_between(1, _MOST_EVENTS)).then(total).otherwise(1).cast(pl.UInt64)

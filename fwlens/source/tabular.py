@@ -1,17 +1,22 @@
 """Knows tables: CSV in its dialects, Parquet, and the answers of the Log Analytics query API, as frames of texts."""
 
+import contextlib
 import csv
 import io
+import itertools
+import json
 import re
 from typing import Final
 
 import msgspec
 import polars as pl
 
-from fwlens.source.format import Fault, plain_name
+from fwlens.source.format import NOT_DECODED, Fault, paired, plain_name
 from fwlens.source.records import frame_of, placed, text_of
 
 _SURPLUS: Final = "__over__"
+_FEW: Final = 4
+"""So many separators behind a line end in one field are another row, not a text."""
 TOO_MANY: Final = "malformed: more fields than the header has"
 BROKEN_CSV: Final = "malformed: not CSV"
 BROKEN_PARQUET: Final = "malformed: not a Parquet file"
@@ -44,6 +49,9 @@ class _Answer(msgspec.Struct):
     error: _Error | None = None
 
 
+_ANSWER: Final = msgspec.json.Decoder(_Answer)
+
+
 def has_marks(header: list[str], marks: tuple[tuple[str, ...], ...]) -> bool:
     """Whether a header holds all columns of one of the marks, or a column that names the table."""
     there = {plain_name(name) for name in header}
@@ -56,15 +64,45 @@ def read_csv(data: bytes, marks: tuple[tuple[str, ...], ...]) -> tuple[pl.DataFr
     Dialects seen: the portal's (`TimeGenerated [UTC]`, `7/18/2025, 12:26:46.737 PM`), all quoted with `0`/`1`,
     touched by Excel (`TRUE`), scrubbed (`-` for empty), and `;` or tab instead of the comma.
     """
-    head, _, body = data.partition(b"\n")
-    first = head[: 1 << 16].decode("utf-8", "replace").strip()
+    rest = data.lstrip(b" \r\n")
+    above = data.count(b"\n", 0, len(data) - len(rest)) + 1
+    head, _, body = rest.partition(b"\n")
+    first = head[: 1 << 16].decode("utf-8", "replace").strip("\r")
     separator = max(",;\t", key=first.count)
-    header = next(csv.reader([first], delimiter=separator), [])
+    header = _fields(first, separator) or []
     if not has_marks(header, marks):
         rows = sum(1 for line in data.splitlines() if line.strip())
         return pl.DataFrame(), [(NO_TABLE, rows, 1)]
-    names = [*(_unique(header)), _SURPLUS]
+    names = [*named(header), _SURPLUS]
     faults: list[Fault] = []
+    frame = _at_once(body, names, separator)
+    if frame is None:
+        frame = _line_by_line(body, names, separator, faults)
+    frame = frame.with_columns(pl.col("line") + above)
+    texts = pl.all().exclude("line", _SURPLUS)
+    frame = frame.filter(~pl.all_horizontal(texts.is_null()))
+    surplus = frame.filter(pl.col(_SURPLUS).is_not_null())
+    faults = [(reason, rows, line + above) for reason, rows, line in faults]
+    faults += [(TOO_MANY, 1, line) for line in surplus["line"]]
+    return frame.filter(pl.col(_SURPLUS).is_null()).drop(_SURPLUS), faults
+
+
+def named(header: list[str]) -> list[str]:
+    """Names of a header; a repeated or empty one, or one that we need ourselves, goes by its place."""
+    taken = {"", "line", _SURPLUS}
+    return [name if name not in taken and header.index(name) == i else f"__{i}__" for i, name in enumerate(header)]
+
+
+def _fields(line: str, separator: str) -> list[str] | None:
+    """The fields of one line, or None where its quotes do not close."""
+    try:
+        return next(csv.reader([line], delimiter=separator, strict=True), [])
+    except csv.Error:
+        return None
+
+
+def _at_once(body: bytes, names: list[str], separator: str) -> pl.DataFrame | None:
+    """All rows with `line` counted from 1, or None where a stray quote has run rows together."""
     try:
         frame = pl.read_csv(
             _line(names, separator) + body,
@@ -73,23 +111,17 @@ def read_csv(data: bytes, marks: tuple[tuple[str, ...], ...]) -> tuple[pl.DataFr
             truncate_ragged_lines=True,
         )
     except pl.exceptions.PolarsError:
-        frame = _line_by_line(body, names, separator, faults)
-    else:
-        # A quoted field may hold line ends: then later rows stand further down than their number says.
-        breaks = pl.sum_horizontal(pl.all().str.count_matches("\n", literal=True).fill_null(0))
-        many = body.count(b"\n") > frame.height + 1
-        before = breaks.cum_sum() - breaks if many else pl.lit(0)
-        frame = frame.with_columns(line=(pl.int_range(pl.len()) + 2 + before).cast(pl.UInt32))
-    texts = pl.all().exclude("line", _SURPLUS)
-    frame = frame.filter(~pl.all_horizontal(texts.is_null()))
-    surplus = frame.filter(pl.col(_SURPLUS).is_not_null())
-    faults += [(TOO_MANY, 1, line) for line in surplus["line"]]
-    return frame.filter(pl.col(_SURPLUS).is_null()).drop(_SURPLUS), faults
-
-
-def _unique(header: list[str]) -> list[str]:
-    """Names of a header, a repeated or empty one by its place."""
-    return [name if name and header.index(name) == i else f"__{i}__" for i, name in enumerate(header)]
+        mended = body.decode("utf-8", "replace").encode()
+        return _at_once(mended, names, separator) if mended != body else None
+    line = pl.int_range(1, pl.len() + 1)
+    if body.count(b"\n") < frame.height + body.endswith(b"\n"):
+        return frame.with_columns(line=line.cast(pl.UInt32))
+    # A quoted field may hold line ends: then later rows stand further down than their number says.
+    row = rf"\n(?:[^\n]*?{re.escape(separator)}){{{max(len(names) - 2, _FEW)}}}"
+    if frame.select(pl.any_horizontal(pl.all().str.contains(row).any())).item():
+        return None
+    ends = pl.sum_horizontal(pl.all().str.count_matches("\n", literal=True).fill_null(0))
+    return frame.with_columns(line=(line + ends.cum_sum() - ends).cast(pl.UInt32))
 
 
 def _line(names: list[str], separator: str) -> bytes:
@@ -101,57 +133,76 @@ def _line(names: list[str], separator: str) -> bytes:
 def _line_by_line(body: bytes, names: list[str], separator: str, faults: list[Fault]) -> pl.DataFrame:
     """The slow way through a damaged file: each line for itself, the broken ones set aside."""
     rows: list[list[str | int | None]] = []
-    for line, text in enumerate(body.decode("utf-8", "replace").splitlines(), start=2):
+    for line, text in enumerate(body.decode("utf-8", "replace").split("\n"), start=1):
         if not text.strip():
             continue
-        try:
-            fields = next(csv.reader([text], delimiter=separator, strict=True))
-        except csv.Error:
+        fields = _fields(text.rstrip("\r"), separator)
+        if fields is None:
             faults.append((BROKEN_CSV, 1, line))
             continue
-        padded: list[str | int | None] = [*fields[: len(names)], *[None] * (len(names) - len(fields))]
-        rows.append([line, *padded])
+        padded = [field or None for field in fields[: len(names)]]
+        rows.append([line, *padded, *[None] * (len(names) - len(padded))])
     return pl.DataFrame(rows, schema={"line": pl.UInt32, **dict.fromkeys(names, pl.String)}, orient="row")
 
 
 def read_parquet(data: bytes) -> tuple[pl.DataFrame, list[Fault]]:
-    """A Parquet file with every plain column as text; `line` is the number of the row."""
+    """A Parquet file with every plain column as text; `line` is the number of the row.
+
+    Arrow reads it and makes the texts: polars' own reader ends the whole process on some damaged files.
+    """
+    import pyarrow as pa  # type: ignore[import-untyped]
+    from pyarrow import parquet
+
     try:
-        frame = pl.read_parquet(io.BytesIO(data))
-    except (pl.exceptions.PolarsError, OSError):
+        table = parquet.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+        table.validate(full=True)
+        names = named(table.column_names)
+    except (pa.ArrowException, OSError, ValueError):
         return pl.DataFrame(), [(BROKEN_PARQUET, 1, 1)]
     texts = []
-    for name, dtype in frame.schema.items():
-        column = pl.col(name)
-        if isinstance(dtype, pl.Datetime):
-            column = column.dt.convert_time_zone("UTC") if dtype.time_zone else column
-            texts.append(column.dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ"))
-        elif not dtype.is_nested():
-            texts.append(column.cast(pl.String))
-    return frame.select(*texts).with_row_index("line", offset=1), []
+    for name, column in zip(names, table.columns, strict=True):
+        if pa.types.is_timestamp(column.type):
+            column = column.cast(pa.timestamp("us"), safe=False)  # in UTC
+        if not pa.types.is_nested(column.type):
+            with contextlib.suppress(pa.ArrowException):
+                texts.append(pl.Series(name, column.cast(pa.large_string())))
+    return pl.DataFrame(texts).with_row_index("line", offset=1), []
 
 
 def read_answer(data: bytes) -> tuple[pl.DataFrame, list[Fault]]:
     """The tables of a query answer. A partial one is read and said to be partial; an error alone is a fault."""
     try:
-        answer = msgspec.json.decode(data, type=_Answer)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return pl.DataFrame(), [(BROKEN_ANSWER, 1, 1)]
+        answer = _ANSWER.decode(data)
+    except NOT_DECODED:
+        try:
+            data = paired(data)
+            answer = _ANSWER.decode(data)
+        except (*NOT_DECODED, ValueError):
+            return pl.DataFrame(), [(BROKEN_ANSWER, 1, 1)]
     frames, faults = [], list[Fault]()
-    for table in (*answer.tables, *answer.Tables):
-        names = _unique([column.name or column.ColumnName for column in (*table.columns, *table.Columns)])
-        rows = []
-        for line, text in placed(data, (*table.rows, *table.Rows)):
-            cells = msgspec.json.decode(text)
-            if not isinstance(cells, list) or len(cells) != len(names):
+    tables = (*answer.tables, *answer.Tables)
+    rows = placed(data, (row for table in tables for row in (*table.rows, *table.Rows)))
+    for table in tables:
+        names = named([column.name or column.ColumnName for column in (*table.columns, *table.Columns)])
+        cells = []
+        for line, text in itertools.islice(rows, len(table.rows) + len(table.Rows)):
+            row = _cells(text, len(names))
+            if row is None:
                 faults.append((BROKEN_ANSWER, 1, line))
-                continue
-            rows.append([line, *map(text_of, cells)])
-        frames.append(pl.DataFrame(rows, schema={"line": pl.UInt32, **dict.fromkeys(names, pl.String)}, orient="row"))
+            else:
+                cells.append([line, *row])
+        frames.append(pl.DataFrame(cells, schema={"line": pl.UInt32, **dict.fromkeys(names, pl.String)}, orient="row"))
     if answer.error:
         code = re.sub(r"[^A-Za-z]", "", answer.error.code)[:40] or "unnamed"
         said = "the answer is partial, rows are missing" if frames else "the answer is an error, it holds no rows"
         faults.append((f"Log Analytics: {said} ({code})", 0 if frames else 1, 1))
-    if not frames:
-        return frame_of([]), faults
-    return pl.concat(frames, how="diagonal"), faults
+    return pl.concat(frames, how="diagonal") if frames else frame_of([]), faults
+
+
+def _cells(text: str, width: int) -> list[str | None] | None:
+    """The cells of a row as texts, or None for what is no row of this table."""
+    try:
+        cells = json.loads(text, parse_int=str)
+        return [text_of(cell) for cell in cells] if isinstance(cells, list) and len(cells) == width else None
+    except (ValueError, RecursionError):
+        return None

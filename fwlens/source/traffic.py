@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from fwlens.source.format import Format, count, present, when_text
+from fwlens.source.format import Format, count, present, unprefixed, when_text
 
 NTA: Final = "NTANetAnalytics"
 CL: Final = "AzureNetworkAnalytics_CL"
@@ -64,7 +64,7 @@ def _with_peers(rows: pl.LazyFrame) -> pl.LazyFrame:
         .explode("peer", "index", empty_as_null=True, keep_nulls=True)
         .with_columns(
             peer_ip=field.list.get(0, null_on_oob=True),
-            peer_flows=field.list.get(1, null_on_oob=True).cast(pl.UInt64, strict=False),
+            peer_flows=field.list.get(1, null_on_oob=True),
             rows=pl.when(pl.col("index").fill_null(0) == 0).then(1).otherwise(0).cast(pl.UInt32),
         )
     )
@@ -84,11 +84,11 @@ def _rule() -> pl.Expr:
     """`UserRule_X`, `X`, or inside `0|UserRule_X|O|D|12` (NSGRules_s)."""
     packed = pl.col("NsgRules").str.split("|").list.get(1, null_on_oob=True)
     name = pl.coalesce("AclRule", present("NsgRule"), packed)
-    return name.str.strip_prefix("UserRule_").str.strip_prefix("DefaultRule_")
+    return unprefixed(name)
 
 
 def _entries(raw: pl.LazyFrame) -> pl.LazyFrame:
-    rule, counted = _rule(), pl.col("peer_flows")
+    rule = _rule()
     started = pl.coalesce(
         when_text(pl.col("FlowStartTime")), when_text(pl.col("FlowIntervalStartTime")), when_text(pl.col("time"))
     )
@@ -110,7 +110,7 @@ def _entries(raw: pl.LazyFrame) -> pl.LazyFrame:
     return rows.select(
         first_seen=started,
         last_seen=pl.max_horizontal(when_text(pl.col("FlowEndTime")), started),
-        events=pl.when(counted.is_null()).then(own).otherwise(pl.max_horizontal(counted, pl.lit(1, pl.UInt64))),
+        events=pl.when(pl.col("peer_flows").is_null()).then(own).otherwise(count("peer_flows")),
         src_ip=pl.coalesce("SrcIp", "peer_ip"),
         dst_ip=pl.when(pl.col("SrcIp").is_null()).then("DestIp").otherwise(pl.coalesce("DestIp", "peer_ip")),
         dst_fqdn=pl.lit(None, pl.String),
@@ -133,7 +133,7 @@ FORMAT: Final = Format(
     tables={NTA: NTA, CL: CL},
     columns=tuple(dict.fromkeys([*(n for n in _CL_NAMES if n != "NsgRules"), *_NTA_ONLY, *_CL_NAMES.values()])),
     entries=_entries,
-    marks=((NTA, ("FlowStatus", "DestPort")), (CL, ("FlowStatus_s", "DestPort_d"))),
+    marks=((NTA, ("FlowStatus", "L4Protocol")), (CL, ("FlowStatus_s", "L4Protocol_s"))),
     allowed=('"FlowStatus":"Allowed"', '"FlowStatus":"A"', '"FlowStatus_s":"A"'),
     denied=('"Denied"', '"D"'),
 )

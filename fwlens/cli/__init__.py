@@ -1,0 +1,254 @@
+"""The command line: the only place that prints, exits, reads the clock or the environment.
+
+stdout holds the artefact and nothing else; words, progress and warnings go to stderr. Exit codes: 0 done, 1 could not do
+it, 2 wrong usage, 3 only with --check: there is something to allow.
+"""
+
+import os
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fwlens.cli.look import catalog_app, tags_app
+from fwlens.cli.options import (
+    AtMost,
+    Breadth,
+    Breadths,
+    Catalogs,
+    DnsProxy,
+    Form,
+    Format,
+    Logs,
+    Never,
+    Output,
+    Platforms,
+    Profiles,
+    Region,
+    Since,
+    Subnets,
+    TagFile,
+    Until,
+    WithAllowed,
+)
+from fwlens.cli.terminal import Progress, leave, put, say, tell
+from fwlens.errors import FwlensError
+
+if TYPE_CHECKING:
+    from fwlens.run import Ask, Matched
+    from fwlens.source import Flows
+
+app = typer.Typer(
+    help="From denied flows in Azure's network logs to the fewest documented allow rules. Sends nothing anywhere.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(catalog_app, name="catalog")
+app.add_typer(tags_app, name="tags")
+
+
+def main() -> None:
+    """Run the command line; every fault that a user can mend is one sentence on stderr and exit code 1."""
+    try:
+        app()
+    except FwlensError as error:
+        say(f"fwlens: {error}")
+        sys.exit(1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader went away: nothing more to say
+        sys.exit(0)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+@app.callback()
+def common(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    """Options of the program itself."""
+    if version:
+        from importlib.metadata import version as installed
+
+        put(f"fwlens {installed('fwlens')}\n".encode(), None)
+        raise typer.Exit
+
+
+@app.command()
+def recommend(
+    logs: Logs,
+    region: Region = None,
+    profile: Profiles = None,
+    platform: Platforms = None,
+    service_tags: TagFile = None,
+    catalog: Catalogs = None,
+    never_override: Never = None,
+    since: Since = None,
+    until: Until = None,
+    with_allowed: WithAllowed = False,
+    dns_proxy: DnsProxy = False,
+    subnet: Subnets = None,
+    breadth: Breadths = Breadth.OBSERVED,
+    at_most: AtMost = None,
+    curve: Annotated[bool, typer.Option("--curve", help="Print rules against surplus instead of the answer.")] = False,
+    form: Format = Form.TABLE,
+    output: Output = None,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 3 if there is something to allow.")] = False,
+) -> None:
+    """The fewest documented allow rules for what was blocked, and everything else that was.
+
+    Example: fwlens recommend insights-logs/ --region westeurope --service-tags ServiceTags_Public.json
+    """
+    from fwlens import answer as answers
+    from fwlens import run, table
+
+    ask = _ask(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed)
+    ask = replace(
+        ask,
+        platform=platform.value if platform else None,
+        dns_proxy=dns_proxy,
+        subnets=tuple(subnet or ()),
+        breadth=breadth.value,
+        at_most=at_most,
+    )
+    ask.asked  # a wrong region or subnet is told before hours of logs are read
+    found = _matched(ask)
+    said, more = run.answered(ask, found, with_curve=curve)
+    if curve:
+        put(table.curve([(step.rules, step.surplus) for step in more.curve], as_json=form is Form.JSON), output)
+    else:
+        put(answers.to_json(said) if form is Form.JSON else table.recommendations(said).encode(), output)
+    tell(run.advice(found))
+    leave(found.flows, check=check and bool(said.recommendations or said.unsaid))
+
+
+@app.command()
+def flows(
+    logs: Logs,
+    since: Since = None,
+    until: Until = None,
+    with_allowed: WithAllowed = False,
+    form: Format = Form.TABLE,
+    output: Output = None,
+) -> None:
+    """What was read: folded flows and the ledger, before anything is matched."""
+    from fwlens import answer, table
+
+    read = _read(_ask(logs, None, None, None, None, None, since, until, with_allowed))
+    shown = answer.flows_to_json if form is Form.JSON else table.flows_as_text
+    put(shown(read.rows, read.ledger), output)
+    leave(read)
+
+
+@app.command()
+def match(
+    logs: Logs,
+    region: Region = None,
+    profile: Profiles = None,
+    service_tags: TagFile = None,
+    catalog: Catalogs = None,
+    never_override: Never = None,
+    since: Since = None,
+    until: Until = None,
+    with_allowed: WithAllowed = False,
+    form: Format = Form.TABLE,
+    output: Output = None,
+) -> None:
+    """Every flow with its verdict and the requirement that explains it."""
+    from fwlens import answer, run, table
+
+    found = _matched(_ask(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed))
+    if form is Form.JSON:
+        text = answer.flows_to_json(found.rows, found.flows.ledger, answer.MATCHED_SCHEMA)
+    else:
+        text = table.flows_as_text(found.rows, found.flows.ledger)
+    put(text, output)
+    tell(run.advice(found))
+    leave(found.flows)
+
+
+@app.command()
+def verify(
+    document: Annotated[Path, typer.Argument(metavar="RECOMMENDATIONS.json", help="An answer in JSON, edited or not.")],
+    logs: Logs,
+    service_tags: TagFile = None,
+    catalog: Catalogs = None,
+    since: Since = None,
+    until: Until = None,
+) -> None:
+    """Check a set of rules against logs: which rule is idle, what stays blocked, what is allowed and must not be.
+
+    Exits with 1 if anything is wrong. Example: fwlens verify recommendations.json insights-logs/
+    """
+    from fwlens import document as documents
+    from fwlens import run, table
+
+    read = documents.read(document)
+    ask = _ask(
+        logs,
+        read.asked.region,
+        list(read.profiles),
+        service_tags,
+        catalog,
+        list(read.never_override),
+        since,
+        until,
+        False,
+    )
+    found = _matched(ask)
+    certificate = run.verified(read, found)
+    put(table.certificate(certificate).encode() or b"No rules, and nothing that needs one.\n", None)
+    tell(run.advice(found))
+    leave(found.flows)
+    if certificate.faults:
+        raise typer.Exit(1)
+
+
+def _ask(
+    logs: list[str],
+    region: str | None,
+    profiles: list[str] | None,
+    service_tags: Path | None,
+    catalogs: list[Path] | None,
+    never_override: list[str] | None,
+    since: str | None,
+    until: str | None,
+    with_allowed: bool,
+) -> "Ask":
+    from fwlens.run import Ask, when
+
+    now = time.time()
+    return Ask(
+        logs=tuple(logs),
+        region=region,
+        profiles=tuple(profiles or ()),
+        service_tags=service_tags,
+        catalogs=tuple(catalogs or ()),
+        never_override=tuple(never_override or ()),
+        since=when(since, now) if since else None,
+        until=when(until, now) if until else None,
+        with_allowed=with_allowed,
+    )
+
+
+def _read(ask: "Ask") -> "Flows":
+    from fwlens import run
+
+    with Progress() as progress:
+        return run.flows_of(ask, sys.stdin.buffer, progress)
+
+
+def _matched(ask: "Ask") -> "Matched":
+    from fwlens import run
+
+    ask.choice.region  # a wrong region is told before hours of logs are read
+    return run.matched(ask, _read(ask))
+
+
+if __name__ == "__main__":
+    main()

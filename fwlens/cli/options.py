@@ -1,0 +1,52 @@
+"""Knows the options that several commands share, with the words that --help says of them."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Form(StrEnum):
+    """How an answer is printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+class Breadth(StrEnum):
+    """How much of a documented way a rule opens."""
+
+    OBSERVED = "observed"
+    DOCUMENTED = "documented"
+
+
+class PlatformName(StrEnum):
+    """Where a rule is to be applied."""
+
+    AZURE_FIREWALL = "azure-firewall"
+    NSG = "nsg"
+    AML_MANAGED_NETWORK = "aml-managed-network"
+
+
+Logs = Annotated[
+    list[str],
+    typer.Argument(metavar="LOG...", help="Files, folders, globs, or - for standard input.", show_default=False),
+]
+Region = Annotated[str | None, typer.Option("--region", help="The region that <region> stands for, e.g. westeurope.")]
+Profiles = Annotated[list[str] | None, typer.Option("--profile", help="Only needs of this profile (repeatable).")]
+Platforms = Annotated[PlatformName | None, typer.Option("--platform", help="Default: the plane that denied.")]
+TagFile = Annotated[Path | None, typer.Option("--service-tags", help="Microsoft's weekly service-tag file.")]
+Catalogs = Annotated[list[Path] | None, typer.Option("--catalog", help="A catalogue file of your own (repeatable).")]
+Never = Annotated[list[str] | None, typer.Option("--never-override", help="A deny rule to respect (repeatable).")]
+Since = Annotated[
+    str | None, typer.Option("--since", help="Only entries from then on: 2026-11-20T22:00, or 6h, 2d ago.")
+]
+Until = Annotated[str | None, typer.Option("--until", help="Only entries before then.")]
+WithAllowed = Annotated[bool, typer.Option("--with-allowed", help="Decode and match allowed entries too.")]
+Subnets = Annotated[list[str] | None, typer.Option("--subnet", help="Name this subnet as a source (repeatable).")]
+Breadths = Annotated[Breadth, typer.Option("--breadth", help="Open what was seen, or the whole documented way.")]
+AtMost = Annotated[int | None, typer.Option("--at-most", min=1, help="Merge rules, for a surplus, to at most so many.")]
+DnsProxy = Annotated[bool, typer.Option("--dns-proxy", help="The firewall is the clients' DNS proxy.")]
+Format = Annotated[Form, typer.Option("--format", help="table or json.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write there instead of to standard output.")]

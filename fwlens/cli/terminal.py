@@ -1,0 +1,78 @@
+"""Knows the terminal: the artefact goes to standard output or a file, everything else to standard error."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from fwlens.errors import FwlensError
+
+if TYPE_CHECKING:
+    from fwlens.source import Flows
+
+
+class Progress:
+    """A bar on stderr, if that is a terminal and the work takes more than a second."""
+
+    def __init__(self) -> None:
+        self._start = time.monotonic()
+        self._close: Callable[[], None] = lambda: None
+        self._update: Callable[[int, int], None] | None = None
+
+    def __enter__(self) -> Callable[[int, int], None] | None:
+        return self._tell if sys.stderr.isatty() else None
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def _tell(self, done: int, total: int) -> None:
+        if self._update is None and time.monotonic() - self._start > 1:
+            self._open()
+        if self._update is not None:
+            self._update(done, total)
+
+    def _open(self) -> None:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        bar = Progress(console=Console(stderr=True), transient=True)
+        task = bar.add_task("reading files")
+        bar.start()
+        self._close, self._update = bar.stop, lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def put(artefact: bytes, output: Path | None) -> None:
+    """The artefact, whole: a file appears under its name only when it is complete."""
+    if output is None:
+        sys.stdout.buffer.write(artefact)
+        sys.stdout.buffer.flush()
+        return
+    draft = output.with_name(f".{output.name}.part")
+    try:
+        draft.write_bytes(artefact)
+        draft.replace(output)
+    except OSError as error:
+        raise FwlensError(f"{output}: cannot be written ({error.strerror}). Choose another place with -o.") from None
+
+
+def say(text: str) -> None:
+    """A line for people."""
+    sys.stderr.write(f"{text}\n")
+
+
+def tell(lines: Iterable[str]) -> None:
+    """Warnings and faults, a line each."""
+    for line in lines:
+        say(f"fwlens: {line}")
+
+
+def leave(read: "Flows", *, check: bool = False) -> None:
+    """Say what could not be read; a log that was asked for by name and is none makes the whole run fail."""
+    tell(read.faults)
+    if read.faults:
+        raise typer.Exit(1)
+    if check:
+        raise typer.Exit(3)

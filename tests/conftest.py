@@ -1,0 +1,5 @@
+from hypothesis import settings
+
+# The same examples in every run, however slow the machine.
+settings.register_profile("fwlens", deadline=None, derandomize=True, database=None)
+settings.load_profile("fwlens")

@@ -1,0 +1,225 @@
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+
+import polars as pl
+import pytest
+
+from fwlens.catalog import load
+from fwlens.certificate import certify
+from fwlens.match import match
+from fwlens.recommend import recommend, subnet
+from fwlens.rule import Asked, Certificate, Endpoint, Rule, Service
+from tests.plain import Seen, frame, service_tags
+
+KNOWN = load().requirements
+TAGS = service_tags()
+
+NIGHT = [
+    *(Seen(src=src, host=host) for src in ("10.20.1.4", "10.20.1.5") for host in ("pypi.org", "repo.anaconda.com")),
+    *(Seen(src="10.20.1.4", host=host) for host in ("huggingface.co", "acct.blob.core.windows.net")),
+    Seen(src="10.20.1.8", host="security.ubuntu.com", service="http/80"),
+    Seen(src="10.20.1.9", host="p.westeurope.batch.azure.com"),
+    Seen(ip="203.0.113.20", service="udp/5831"),
+    Seen(src="10.20.1.5", ip="203.0.113.70", service="tcp/443"),
+    Seen(src="10.20.1.5", ip="203.0.113.70", service="udp/443"),
+    Seen(ip="203.0.113.130", service="tcp/443", plane="nsg", cause="deny rule", rule="DenyInternet"),
+    Seen(src="203.0.113.20", ip="10.20.1.4", service="tcp/44224", direction="inbound", plane="nsg"),
+    # never a rule
+    Seen(src="10.20.1.4", host="wandb.example"),
+    Seen(src="10.20.1.5", host="evil.pypi.org.example"),
+    Seen(src="10.20.1.6", host="pypi.org", cause="threat intelligence"),
+    Seen(src="10.20.1.8", host="evilsecurity.ubuntu.com", service="http/80"),
+    Seen(src="10.20.1.5", ip="198.51.100.9", service="tcp/22"),
+]
+MATCHED = match(frame(NIGHT), KNOWN, tags=TAGS)
+SAID = recommend(MATCHED, KNOWN, tags=TAGS)
+RULES = [one.rule for one in SAID.rules]
+
+
+def check(rules: list[Rule], lower_bound: int = SAID.lower_bound, asked: Asked = Asked()) -> Certificate:
+    return certify(rules, MATCHED, KNOWN, tags=TAGS, lower_bound=lower_bound, asked=asked)
+
+
+def of(host: str) -> int:
+    """The number of the rule that names a destination or source."""
+    return next(
+        i for i, rule in enumerate(RULES) if any(str(end) == host for end in (*rule.sources, *rule.destinations))
+    )
+
+
+def swapped(number: int, rule: Rule) -> list[Rule]:
+    return [rule if i == number else other for i, other in enumerate(RULES)]
+
+
+def ends(*texts: str) -> tuple[Endpoint, ...]:
+    return tuple(sorted(map(Endpoint.parse, texts), key=lambda end: end.sort_key))
+
+
+def services(*texts: str) -> tuple[Service, ...]:
+    return tuple(sorted(map(Service.parse, texts)))
+
+
+def test_what_the_recommender_says_holds() -> None:
+    proven = check(RULES)
+    assert proven.faults == ()
+    assert (proven.complete, proven.sound, proven.irredundant) == (True, True, True)
+    assert (proven.rules, proven.lower_bound, proven.surplus) == (len(RULES), SAID.lower_bound, 0)
+    assert set(proven.surplus_of.values()) == {0}
+
+
+PYPI, APT, BATCH, AML, TAG = of("pypi.org"), of("security.ubuntu.com"), of("*.westeurope.batch.azure.com"), of("tag:AzureMachineLearning"), of("tag:BatchNodeManagement.WestEurope")  # fmt: skip
+STORAGE, INBOUND = of("tag:Storage.WestEurope"), next(i for i, rule in enumerate(RULES) if rule.direction == "inbound")
+
+PLANTED: dict[str, Callable[[], list[Rule]]] = {
+    "a source widened to its network": lambda: swapped(PYPI, replace(RULES[PYPI], sources=ends("10.20.1.0/29"))),
+    "a source that was refused": lambda: swapped(PYPI, replace(RULES[PYPI], sources=ends("10.20.1.4", "10.20.1.5", "10.20.1.6"))),
+    "a source that was never seen": lambda: swapped(APT, replace(RULES[APT], sources=ends("10.20.1.8", "10.20.77.7"))),
+    "a source that needed something else": lambda: swapped(APT, replace(RULES[APT], sources=ends("10.20.1.8", "10.20.1.9"))),
+    "any source": lambda: swapped(APT, replace(RULES[APT], sources=ends("*"))),
+    "a source dropped": lambda: swapped(PYPI, replace(RULES[PYPI], sources=ends("10.20.1.5"))),
+    "a port swapped": lambda: swapped(APT, replace(RULES[APT], services=services("http/8080"))),
+    "a port added": lambda: swapped(PYPI, replace(RULES[PYPI], services=services("https/443", "https/8443"))),
+    "a port widened to a range": lambda: swapped(AML, replace(RULES[AML], services=services("udp/5830-5832"))),
+    "a protocol swapped": lambda: swapped(AML, replace(RULES[AML], services=services("tcp/5831"))),
+    "http where https was needed": lambda: swapped(PYPI, replace(RULES[PYPI], services=services("http/443"))),
+    "a protocol dropped": lambda: swapped(TAG, replace(RULES[TAG], services=services("tcp/443"))),
+    "a rule dropped": lambda: RULES[1:],
+    "every rule dropped": list,
+    "a rule doubled under another shape": lambda: [*RULES, replace(RULES[PYPI], sources=ends("10.20.1.4"))],
+    "a cross product of two rules": lambda: [
+        *(rule for i, rule in enumerate(RULES) if i not in (PYPI, APT)),
+        replace(
+            RULES[PYPI],
+            sources=ends(*map(str, (*RULES[PYPI].sources, *RULES[APT].sources))),
+            destinations=ends(*map(str, (*RULES[PYPI].destinations, *RULES[APT].destinations))),
+            services=services("https/443", "http/80"),
+        ),
+    ],
+    "a destination dropped": lambda: swapped(PYPI, replace(RULES[PYPI], destinations=ends("pypi.org"))),
+    "a destination that nobody asked for": lambda: swapped(
+        PYPI, replace(RULES[PYPI], destinations=ends("pypi.org", "*.anaconda.com", "wandb.example"))
+    ),
+    "a wildcard too wide": lambda: swapped(BATCH, replace(RULES[BATCH], destinations=ends("*.batch.azure.com"))),
+    "a wildcard over a whole top level": lambda: swapped(PYPI, replace(RULES[PYPI], destinations=ends("*.pypi.org", "*.co.uk"))),
+    "a wildcard that swallows a refused twin": lambda: swapped(
+        APT, replace(RULES[APT], destinations=ends("*.ubuntu.com"))
+    ),
+    "a wildcard in place of the account that was seen": lambda: [
+        *RULES,
+        replace(RULES[PYPI], sources=ends("10.20.1.4"), destinations=ends("*.blob.core.windows.net")),
+    ],
+    "a tag too wide": lambda: swapped(STORAGE, replace(RULES[STORAGE], destinations=ends("tag:Storage"))),
+    "the tag of all of Azure": lambda: swapped(STORAGE, replace(RULES[STORAGE], destinations=ends("tag:AzureCloud"))),
+    "the tag of another region": lambda: swapped(
+        STORAGE, replace(RULES[STORAGE], destinations=ends("tag:Storage.NorthEurope"))
+    ),
+    "an address in place of a tag": lambda: swapped(TAG, replace(RULES[TAG], destinations=ends("203.0.113.64/28"))),
+    "an undocumented address": lambda: [
+        *RULES,
+        replace(RULES[TAG], destinations=ends("198.51.100.9"), services=services("tcp/22")),
+    ],
+    "a direction turned": lambda: swapped(
+        INBOUND,
+        replace(
+            RULES[INBOUND],
+            direction="outbound",
+            sources=RULES[INBOUND].destinations,
+            destinations=RULES[INBOUND].sources,
+        ),
+    ),
+    "a rule on the wrong platform": lambda: swapped(STORAGE, replace(RULES[STORAGE], platform="azure-firewall", layer="network")),
+    "a layer that holds no such thing": lambda: swapped(TAG, replace(RULES[TAG], layer="application")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("planted", PLANTED)
+def test_a_planted_fault_is_caught(planted: str) -> None:
+    proven = check(PLANTED[planted]())
+    assert proven.faults
+    assert not (proven.complete and proven.sound and proven.irredundant)
+
+
+@pytest.mark.parametrize(("claimed", "said"), [
+    (len(RULES) + 1, f"The lower bound is stale: it says {len(RULES) + 1}, and these are {len(RULES)} rules."),
+    (1, f"The lower bound is stale: it says 1, and at least {len(RULES)} rules are needed."),
+])  # fmt: skip
+def test_a_stale_bound_is_caught(claimed: int, said: str) -> None:
+    assert check(RULES, lower_bound=claimed).faults == (said,)
+
+
+def test_faults_are_said_in_plain_words() -> None:
+    rules = swapped(PYPI, replace(RULES[PYPI], sources=ends("10.20.1.5", "10.20.1.6")))
+    name = rules[PYPI].id
+    assert check(rules).faults == (
+        "10.20.1.4 to pypi.org over https/443 stays blocked.",
+        "10.20.1.4 to repo.anaconda.com over https/443 stays blocked.",
+        f"10.20.1.6 to pypi.org over https/443 is allowed by {name} and must not be: refused because of threat intelligence.",
+        f"Rule {name}: 10.20.1.6 was not seen to need anything.",
+        f"Rule {name} allows 2 combinations that were not seen.",
+        f"Rule {name}: no needed flow depends on 10.20.1.6.",
+    )
+
+
+def test_an_idle_rule_is_named() -> None:
+    idle = Rule("azure-firewall", "application", "outbound", ends("10.20.1.4"), ends("pypi.org"), services("https/443"))
+    assert f"Rule {idle.id} is idle: no needed flow depends on it." in check([*RULES, idle]).faults
+
+
+def test_a_flow_that_was_handed_back_may_stay_blocked() -> None:
+    without = [rule for i, rule in enumerate(RULES) if i != APT]
+    back = [("10.20.1.8", "security.ubuntu.com", "http/80")]
+    assert not certify(without, MATCHED, KNOWN, tags=TAGS).complete
+    assert certify(without, MATCHED, KNOWN, tags=TAGS, handed_back=back).complete
+
+
+def test_surplus_counts_what_is_allowed_and_was_not_seen_exactly_and_once() -> None:
+    asked = Asked(subnets=(subnet("10.20.1.0/24"),))
+    wide = replace(RULES[APT], sources=ends("10.20.1.0/24"))
+    proven = check(swapped(APT, wide), asked=asked)
+    assert proven.sound
+    assert (proven.surplus, proven.surplus_of[wide.id]) == (255, 255)
+    twice = [*swapped(APT, wide), replace(wide, sources=ends("10.20.1.0/25"))]
+    assert check(twice, asked=asked).surplus == 255
+
+
+def test_a_rule_of_the_managed_network_is_charged_for_the_port_that_it_cannot_leave_out() -> None:
+    matched = match(frame([Seen(host="pypi.org")]), KNOWN)
+    rules = [one.rule for one in recommend(matched, KNOWN, platform="aml-managed-network").rules]
+    proven = certify(rules, matched, KNOWN, asked=Asked(platform="aml-managed-network"))
+    assert (proven.faults, proven.surplus) == ((), 1)
+
+
+def test_nothing_needed_and_no_rule_is_a_set_that_holds() -> None:
+    matched = match(frame([Seen(host="wandb.example")]), KNOWN)
+    assert certify([], matched, KNOWN) == Certificate(True, True, True, 0, 0, 0, {})
+
+
+def test_hundreds_of_random_edits_are_all_caught() -> None:
+    """Any single change of an atom breaks completeness, soundness or irredundance: the set is a local optimum."""
+    random = Random(11)
+    pool = [
+        Endpoint.parse(text)
+        for text in ("10.20.1.77", "10.20.1.6", "wandb.example", "*.evil.example", "tag:Sql", "8.8.8.8")
+    ]
+    for _ in range(300):
+        number = random.randrange(len(RULES))
+        rule = RULES[number]
+        side = random.choice(("sources", "destinations", "services"))
+        values = list(getattr(rule, side))
+        other = Service(values[0].protocol, 9, 9) if side == "services" else random.choice(pool)
+        drop = random.random() < 0.5 and len(values) > 1
+        changed = [*values[1:]] if drop else [*values[: random.choice((0, len(values)))], other]
+        if changed == values:
+            continue
+        sides = {name: getattr(rule, name) for name in ("sources", "destinations", "services")} | {side: tuple(changed)}
+        edited = Rule(rule.platform, rule.layer, rule.direction, **sides)
+        proven = check(swapped(number, edited), lower_bound=0)
+        assert proven.faults, edited
+
+
+def test_the_check_takes_hundreds_of_thousands_of_undocumented_flows_in_its_stride() -> None:
+    noise = pl.concat([frame([Seen(src="10.20.1.4", host="wandb.example")])] * 300_000)
+    noise = noise.with_columns(dst_fqdn=pl.concat_str(pl.lit("h"), pl.int_range(pl.len()), pl.lit(".example")))
+    many = match(pl.concat([frame(NIGHT), noise]), KNOWN, tags=TAGS)
+    assert certify(RULES, many, KNOWN, tags=TAGS, lower_bound=SAID.lower_bound).faults == ()

@@ -1,0 +1,170 @@
+from collections.abc import Iterable
+from itertools import combinations, product
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fwlens.cover import Box, Cell, Cover, cover
+from fwlens.cover.boxes import cells_of, components, maximal, parts
+
+
+def singles(cells: Iterable[Cell]) -> list[frozenset[Cell]]:
+    return [frozenset({cell}) for cell in cells]
+
+
+def boxes(found: Cover) -> list[str]:
+    return [" x ".join(",".join(sorted(values)) for values in box) for box in found.boxes]
+
+
+def atoms(found: Iterable[Box]) -> int:
+    return sum(len(values) for box in found for values in box)
+
+
+def every_box(allowed: frozenset[Cell]) -> list[Box]:
+    """All boxes inside a relation, the plain way: every product of subsets that lies in it."""
+    sides = [sorted({cell[axis] for cell in allowed}) for axis in range(len(next(iter(allowed))))]
+    subsets = [
+        [frozenset(chosen) for k in range(1, len(side) + 1) for chosen in combinations(side, k)] for side in sides
+    ]
+    return [box for box in product(*subsets) if all(cell in allowed for cell in cells_of(box))]
+
+
+def exhaustive(needs: list[frozenset[Cell]]) -> tuple[int, int]:
+    """The fewest boxes and then the fewest atoms, by trying every set of boxes."""
+    candidates = every_box(frozenset(cell for need in needs for cell in need))
+    for count in range(1, len(needs) + 1):
+        sizes = [
+            atoms(chosen)
+            for chosen in combinations(candidates, count)
+            if all(any(cell in need for box in chosen for cell in cells_of(box)) for need in needs)
+        ]
+        if sizes:
+            return count, min(sizes)
+    return 0, 0
+
+
+def test_a_full_product_is_one_box() -> None:
+    found = cover(singles(product("ab", "xyz", "1")))
+    assert boxes(found) == ["a,b x x,y,z x 1"]
+    assert (found.lower_bound, found.optimal) == (1, True)
+
+
+def test_a_port_of_one_host_is_never_joined_with_another_host() -> None:
+    found = cover(singles([("s", "A", "80"), ("s", "B", "443")]))
+    assert boxes(found) == ["s x A x 80", "s x B x 443"]
+
+
+def test_overlapping_boxes_are_used_where_they_save_one() -> None:
+    found = cover(singles([("a", "x"), ("a", "y"), ("b", "y"), ("b", "z"), ("c", "z")]))
+    assert len(found.boxes) == found.lower_bound == 3
+
+
+def test_a_need_with_alternatives_is_met_by_the_one_that_saves_a_box() -> None:
+    either = frozenset({("a", "tag1"), ("a", "tag2")})
+    found = cover([either, frozenset({("b", "tag2")})])
+    assert boxes(found) == ["a,b x tag2"]
+
+
+def test_nothing_needed_is_no_box() -> None:
+    assert cover([]) == Cover((), 0)
+
+
+def test_the_lightest_of_equally_few_boxes_is_taken() -> None:
+    """`a` needs x and y, `b` only y: y is allowed to `a` once, not twice."""
+    found = cover(singles([("a", "x"), ("a", "y"), ("b", "y"), ("b", "z")]))
+    assert len(found.boxes) == 2
+    assert atoms(found.boxes) == 6
+
+
+def test_components_are_cells_that_differ_in_one_value_at_a_time() -> None:
+    cells = frozenset({("a", "x"), ("a", "y"), ("b", "y"), ("c", "z")})
+    assert components(cells) == [frozenset({("a", "x"), ("a", "y"), ("b", "y")}), frozenset({("c", "z")})]
+
+
+_RELATIONS = st.sampled_from([("ab", "xyz", "1"), ("abc", "xy", "12"), ("ab", "xy", "12"), ("abc", "xyz", "1"), ("ab", "xy", "1", "pq")]).flatmap(
+    lambda sides: st.sets(st.sampled_from(sorted(product(*sides))), min_size=1, max_size=7)
+)  # fmt: skip
+
+
+@given(_RELATIONS)
+def test_small_relations_get_the_fewest_boxes_and_then_the_fewest_atoms(cells: set[Cell]) -> None:
+    needs = singles(cells)
+    found = cover(needs)
+    assert (len(found.boxes), atoms(found.boxes)) == exhaustive(needs)
+    assert found.optimal
+
+
+@given(_RELATIONS, st.randoms(use_true_random=False))
+def test_the_same_holds_for_needs_with_alternatives(cells: set[Cell], random: Random) -> None:
+    ordered = sorted(cells)
+    needs = [frozenset(random.sample(ordered, random.randint(1, min(2, len(ordered))))) for _ in range(4)]
+    found = cover(needs)
+    assert (len(found.boxes), atoms(found.boxes)) == exhaustive(needs)
+    assert found.optimal
+
+
+@given(_RELATIONS)
+def test_maximal_boxes_are_those_that_nothing_can_be_added_to(cells: set[Cell]) -> None:
+    allowed = frozenset(cells)
+    plain = every_box(allowed)
+    largest = {
+        box
+        for box in plain
+        if not any(box != other and all(a <= b for a, b in zip(box, other, strict=True)) for other in plain)
+    }
+    listing = maximal(allowed)
+    assert (set(listing.boxes), listing.complete) == (largest, True)
+    assert set(parts(listing.boxes, 10_000) or ()) == set(plain)
+
+
+def _relation(sources: int, destinations: int, density: float, seed: int) -> list[Cell]:
+    random = Random(seed)
+    pairs = product(range(sources), range(destinations))
+    return [(f"10.0.{i // 250}.{i % 250}", f"h{j}.example", "https/443") for i, j in pairs if random.random() < density]
+
+
+def _nights(clients: int, services: int, seed: int) -> list[Cell]:
+    """Clients in a few roles, each role needing some services: what nights look like."""
+    random = Random(seed)
+    roles = [random.sample(range(services), random.randint(2, max(2, services // 3))) for _ in range(6)]
+    mine = [[*random.choice(roles), *random.choice(roles)] for _ in range(clients)]
+    return sorted(
+        {(f"10.0.{i // 250}.{i % 250}", f"h{j}.example", "https/443") for i, needs in enumerate(mine) for j in needs}
+    )
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [_relation(60, 60, 0.9, 1), _relation(60, 60, 0.5, 2), _relation(1000, 1000, 0.01, 3), _relation(12, 12, 0.5, 4)],
+    ids=["60 x 60 dense", "60 x 60 half", "10,000 sparse", "12 x 12 half"],
+)
+def test_large_relations_are_covered_exactly_and_no_worse_than_line_by_line(cells: list[Cell]) -> None:
+    found = cover(singles(cells))
+    assert {cell for box in found.boxes for cell in cells_of(box)} == set(cells)
+    assert found.lower_bound <= len(found.boxes) <= min(len({cell[axis] for cell in cells}) for axis in (0, 1))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_nights_of_clients_in_roles_are_covered_optimally(seed: int) -> None:
+    found = cover(singles(_nights(200, 60, seed)))
+    assert found.optimal
+
+
+@given(_RELATIONS, st.randoms(use_true_random=False))
+def test_the_order_of_needs_changes_nothing(cells: set[Cell], random: Random) -> None:
+    shuffled = singles(sorted(cells))
+    random.shuffle(shuffled)
+    assert cover(shuffled) == cover(singles(sorted(cells)))
+
+
+@given(_RELATIONS)
+def test_no_atom_of_any_box_can_be_left_out(cells: set[Cell]) -> None:
+    found = cover(singles(cells)).boxes
+    for number, box in enumerate(found):
+        for axis, values in enumerate(box):
+            for value in values:
+                less = (*box[:axis], values - {value}, *box[axis + 1 :])
+                left = {cell for i, other in enumerate(found) for cell in cells_of(less if i == number else other)}
+                assert not cells <= left

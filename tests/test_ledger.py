@@ -1,0 +1,70 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fwlens.ledger import UNACCOUNTED, Account, Ledger, SetAside, Share, add_up
+
+
+def share(path: str, read: int, used: int, *aside: tuple[str, int, int], formats: tuple[str, ...] = ("azfw",)) -> Share:
+    return Share(path, frozenset(formats), read, used, aside)
+
+
+def test_shares_add_up_in_the_order_of_paths_and_reasons_in_that_of_rows() -> None:
+    ledger = add_up(
+        [
+            share("b", 10, 4, ("alert", 1, 7), ("allowed", 5, 2)),
+            share("a", 3, 0, ("malformed", 2, 9), ("alert", 1, 3), formats=("traffic", "azfw")),
+            share("c", 0, 0, ("empty file", 0, 1), formats=()),
+        ]
+    )
+    assert ledger == Ledger(
+        (Account("a", "azfw, traffic", 3, 0, 3), Account("b", "azfw", 10, 4, 6), Account("c", "unknown", 0, 0, 0)),
+        (
+            SetAside("allowed", 5, "b:2"),
+            SetAside("alert", 2, "a:3"),
+            SetAside("malformed", 2, "a:9"),
+            SetAside("empty file", 0, "c:1"),
+        ),
+    )
+    assert (ledger.rows_read, ledger.rows_used, ledger.rows_set_aside) == (13, 4, 9)
+
+
+@pytest.mark.parametrize(
+    ("places", "first"), [([("a", 10), ("a", 9)], "a:9"), ([("b", 1), ("a", 7)], "a:7"), ([("a", 2), ("a", 2)], "a:2")]
+)
+def test_the_first_place_of_a_reason_is_by_path_and_then_by_number(places: list[tuple[str, int]], first: str) -> None:
+    ledger = add_up(share(path, 1, 0, ("x", 1, line)) for path, line in places)
+    assert [entry.first for entry in ledger.set_aside] == [first]
+
+
+def test_nothing_adds_up_to_nothing() -> None:
+    ledger = add_up([])
+    assert (ledger, ledger.rows_read, ledger.rows_used, ledger.rows_set_aside) == (Ledger((), ()), 0, 0, 0)
+
+
+@pytest.mark.parametrize(("read", "missing"), [(5, 2), (2, -1)])
+def test_rows_that_a_share_lost_or_counted_twice_are_owned_up_to(read: int, missing: int) -> None:
+    ledger = add_up([share("a", read, 1, ("x", 2, 4))])
+    assert SetAside(UNACCOUNTED, missing, "a:1") in ledger.set_aside
+    assert sum(entry.rows for entry in ledger.set_aside) == ledger.rows_set_aside == read - 1
+
+
+SHARES = st.lists(
+    st.builds(
+        share,
+        st.sampled_from("abc"),
+        st.integers(0, 50),
+        st.integers(0, 50),
+        st.tuples(st.sampled_from("xyz"), st.integers(0, 9), st.integers(1, 99)),
+    ),
+    max_size=6,
+)
+
+
+@given(SHARES, st.randoms(use_true_random=False))
+def test_a_ledger_closes_and_knows_no_order(shares: list[Share], chance: "object") -> None:
+    ledger = add_up(shares)
+    assert ledger.rows_read == ledger.rows_used + ledger.rows_set_aside
+    assert ledger.rows_set_aside == sum(entry.rows for entry in ledger.set_aside)
+    assert [account.path for account in ledger.inputs] == sorted(share.path for share in shares)
+    assert ledger.set_aside == add_up(reversed(shares)).set_aside

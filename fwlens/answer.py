@@ -12,11 +12,13 @@ import polars as pl
 from fwlens.document import SCHEMA
 from fwlens.flow import VERDICTS, service
 from fwlens.ledger import Ledger
+from fwlens.proof import Certificate, Trial
 from fwlens.requirement import Note
-from fwlens.rule import Certificate, Conversation, Platform, Recommendation, Unsaid
+from fwlens.rule import Conversation, Platform, Recommendation, Unsaid
 
 FLOWS_SCHEMA: Final = "fwlens.flows/1"
 MATCHED_SCHEMA: Final = "fwlens.matched/1"
+BACKTEST_SCHEMA: Final = "fwlens.backtest/1"
 _TIME: Final = "%Y-%m-%dT%H:%M:%S%.6fZ"
 
 
@@ -221,4 +223,28 @@ def flows_to_json(rows: pl.DataFrame, ledger: Ledger, schema: str = FLOWS_SCHEMA
     """A frame of flows (or MATCHED rows) with its ledger as JSON."""
     texts = rows.with_columns(_times("first_seen", "last_seen"))
     document = {"schema": schema, "ledger": _ledger(ledger), "flows": _objects(texts)}
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+
+def trials_to_json(trials: Sequence[Trial]) -> bytes:
+    """A back-test as JSON, the last trial first."""
+    document = {
+        "schema": BACKTEST_SCHEMA,
+        "trials": [
+            {
+                "learned_from": as_text(trial.begin),
+                "tried_from": as_text(trial.split),
+                "tried_until": as_text(trial.end),
+                "rules": trial.rules,
+                "needed": trial.tried.needed,
+                "missed": [
+                    {"src_ip": source, "destination": destination, "service": over}
+                    for source, destination, over in trial.tried.missed
+                ],
+                "idle": trial.tried.idle,
+                "surplus": trial.tried.surplus,
+            }
+            for trial in trials
+        ],
+    }
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"

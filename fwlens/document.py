@@ -10,19 +10,8 @@ import msgspec
 
 from fwlens import names
 from fwlens.errors import FwlensError
-from fwlens.rule import (
-    Asked,
-    Basis,
-    Citation,
-    Direction,
-    Endpoint,
-    Evidence,
-    Layer,
-    Platform,
-    Recommendation,
-    Rule,
-    Service,
-)
+from fwlens.proof import Asked
+from fwlens.rule import Basis, Citation, Direction, Endpoint, Evidence, Layer, Platform, Recommendation, Rule, Service
 
 SCHEMA: Final = "fwlens.recommendations/1"
 

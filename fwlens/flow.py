@@ -5,7 +5,8 @@ A *log entry* is one row, line or tuple of a log, still in the log's own words (
 a blob, a thread or a Spark partition may fold its share and the shares fold again. `MATCHED` adds the verdict.
 """
 
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import polars as pl
@@ -58,15 +59,17 @@ _ENTRY: Final[Columns] = {
     "events": pl.UInt64,
     **dict.fromkeys(KEY, pl.String),
     "fault": pl.String,
+    "slot": TIME,
     "rows": pl.UInt32,
     "line": pl.UInt32,
 }
 ENTRY: Final = pl.Schema(_ENTRY)
 """Log entries as a format reads them: texts as logged, `rows` of the log they stand for, `line` of the first one.
 
-`fault` says why an entry yields no flow (it is allowed, an alert, not to be parsed …) and is null for all others.
+`fault` says why an entry yields no flow (it is allowed, an alert, not to be parsed …) and is null for all others. `slot`
+is the time from which on it is counted apart (`Span`); the reader adds it, formats do not know it.
 """
-ENTRY_KEY: Final = (*KEY, "fault")
+ENTRY_KEY: Final = (*KEY, "fault", "slot")
 
 _MATCHED: Final[Columns] = {
     **_FLOW,
@@ -113,6 +116,25 @@ LAWS: Final[dict[str, pl.Expr]] = {
     "events": pl.col("events") > 0,
 }
 """What every flow obeys. `plain host name` is the gate against hostile text: a name is whatever a client sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The time that is asked for: from `since` on and before `until` (UTC), and slots of `every` to keep apart."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    every: timedelta | None = None
+
+    def inside(self, when: pl.Expr) -> pl.Expr:
+        """Whether a time lies in the span; one that is no time does not lie outside."""
+        after = when >= pl.lit(self.since, TIME) if self.since else pl.lit(value=True)
+        before = when < pl.lit(self.until, TIME) if self.until else pl.lit(value=True)
+        return (after & before).fill_null(value=True)
+
+    def slot(self, when: pl.Expr) -> pl.Expr:
+        """When the slot of a time begins, null where slots are not asked for."""
+        return when.dt.truncate(self.every) if self.every else pl.lit(None, TIME)
 
 
 def fold_entries(entries: pl.LazyFrame) -> pl.LazyFrame:
@@ -162,7 +184,7 @@ def _direction() -> pl.Expr:
 def conform(entries: pl.DataFrame, path: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Entries of one file as flows, and what breaks a law.
 
-    Returns the flows (`FLOW` and `rows`, not folded) and the rest (`reason`, `rows`, `line`).
+    Returns the flows (`FLOW`, `slot` and `rows`, not folded) and the rest (`reason`, `rows`, `line`).
     """
     faulty = entries.filter(pl.col("fault").is_not_null()).select("rows", "line", reason="fault")
     sound = _with_addresses(entries.filter(pl.col("fault").is_null()))
@@ -197,23 +219,32 @@ def conform(entries: pl.DataFrame, path: str) -> tuple[pl.DataFrame, pl.DataFram
             .list.join(", ")
         )
     )
-    good = flows.filter(pl.col("broken") == "").select(*FLOW, "rows")
+    good = flows.filter(pl.col("broken") == "").select(*FLOW, "slot", "rows")
     bad = flows.filter(pl.col("broken") != "").select(
         "rows", "line", reason=pl.concat_str(pl.lit("breaks the law of: "), "broken")
     )
     return good, pl.concat([faulty, bad]).select("reason", "rows", "line")
 
 
-def fold(flows: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
-    """One row per conversation (`KEY`), in a total order. Folding folded parts again gives the same as folding all."""
+def fold(flows: pl.LazyFrame | pl.DataFrame, *by: str) -> pl.DataFrame:
+    """One row per conversation (`KEY`, and the columns of `by`), in a total order.
+
+    Folding folded parts again gives the same as folding all. Rules that differ in case only are one rule, as in Azure.
+    """
+    key = (*by, *(name for name in KEY if name != "rule"))
     return (
         flows.lazy()
-        .group_by(KEY)
-        .agg(pl.col("first_seen").min(), pl.col("last_seen").max(), pl.col("events").sum(), pl.col("origin").min())
-        .select(*FLOW)
-        .sort(KEY, nulls_last=True)
+        .group_by(*key, folded=pl.col("rule").str.to_lowercase())
+        .agg(
+            pl.col("first_seen").min(),
+            pl.col("last_seen").max(),
+            pl.col("events").sum(),
+            pl.col("origin").min(),
+            pl.col("rule").min(),
+        )
+        .sort(*key, "folded", nulls_last=True)
+        .select(*by, *FLOW)
         .collect(engine="streaming")
-        .cast(FLOW)
     )
 
 

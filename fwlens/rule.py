@@ -8,7 +8,6 @@ In the catalogue an endpoint may hold placeholders such as `<region>`; in a rule
 
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -261,34 +260,3 @@ class Unsaid:
     platform: Platform
     requirement: str
     why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What was asked for: another platform, a region (published suffix); subnets as sources, whole ways, merged rules."""
-
-    platform: Platform | None = None
-    region: str | None = None
-    subnets: tuple[Network, ...] = ()
-    documented: bool = False
-    at_most: int | None = None
-
-    @property
-    def more(self) -> bool:
-        """Whether more than what was seen may be allowed at all."""
-        return bool(self.subnets) or self.documented or self.at_most is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """What is proven about a set of rules (docs/design.md, the certificate), the surplus of each by its id, and every
-    fault in plain words (none: the set holds)."""
-
-    complete: bool
-    sound: bool
-    irredundant: bool
-    rules: int
-    lower_bound: int
-    surplus: int
-    surplus_of: Mapping[str, int]
-    faults: tuple[str, ...] = ()

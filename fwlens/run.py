@@ -13,10 +13,12 @@ from fwlens.answer import Answer, answer
 from fwlens.certificate import certify
 from fwlens.document import Document
 from fwlens.errors import FwlensError
+from fwlens.flow import Span
 from fwlens.match import Choice, match, near
+from fwlens.proof import Asked, Certificate
 from fwlens.recommend import Options, Recommendations, recommend, subnet
 from fwlens.requirement import Catalog
-from fwlens.rule import Asked, Certificate, Platform
+from fwlens.rule import Platform
 from fwlens.source import Flows, Progress
 from fwlens.tags import ADVICE, ServiceTags, parse, read
 
@@ -71,7 +73,16 @@ class Ask:
         }
 
 
-_AGO: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SPAN: Final = re.compile(r"([0-9]{1,4})([mhdw])")
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def how_long(text: str) -> timedelta:
+    """A span of time: 90m, 6h, 2d, 1w. Raises FwlensError for what is none."""
+    span = _SPAN.fullmatch(text.strip())
+    if not span:
+        raise FwlensError(f"{text!r} is no span of time: write 90m, 6h, 2d or 1w.")
+    return timedelta(**{_UNITS[span[2]]: int(span[1])})
 
 
 def when(text: str, now: float) -> datetime:
@@ -79,9 +90,8 @@ def when(text: str, now: float) -> datetime:
 
     Raises FwlensError for what is neither.
     """
-    span = re.fullmatch(r"([0-9]{1,4})([mhdw])", text.strip())
-    if span:
-        return datetime.fromtimestamp(now, UTC) - timedelta(**{_AGO[span[2]]: int(span[1])})
+    if _SPAN.fullmatch(text.strip()):
+        return datetime.fromtimestamp(now, UTC) - how_long(text)
     try:
         stated = datetime.fromisoformat(text.strip())
     except ValueError:
@@ -101,21 +111,25 @@ class Matched:
     tags: ServiceTags | None
 
 
-def flows_of(ask: Ask, stdin: IO[bytes] | None = None, progress: Progress | None = None) -> Flows:
-    """Read the logs."""
-    return source.read(ask.logs, with_allowed=ask.with_allowed, stdin=stdin, progress=progress)
+def flows_of(
+    ask: Ask, stdin: IO[bytes] | None = None, progress: Progress | None = None, every: timedelta | None = None
+) -> Flows:
+    """Read the logs, keeping slots of `every` apart as well."""
+    span = Span(ask.since, ask.until, every)
+    return source.read(ask.logs, with_allowed=ask.with_allowed, span=span, stdin=stdin, progress=progress)
 
 
 def matched(ask: Ask, flows: Flows) -> Matched:
     """Give every flow its verdict, with the service-tag file that was named or found among the logs."""
     choice = ask.choice
     known = catalog.load(ask.catalogs)
-    tags = _tags(ask, flows)
+    tags = tags_of(ask, flows)
     rows = match(flows.rows, known.requirements, tags=tags, choice=choice, never_override=ask.never_override)
     return Matched(rows, flows, known, tags)
 
 
-def _tags(ask: Ask, flows: Flows) -> ServiceTags | None:
+def tags_of(ask: Ask, flows: Flows) -> ServiceTags | None:
+    """The service-tag file that was named, else the newest that lay among the logs."""
     if ask.service_tags is not None:
         return read(ask.service_tags)
     found = [parse(data, path) for path, data in flows.service_tags]

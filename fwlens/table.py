@@ -14,8 +14,9 @@ from fwlens.answer import Answer, destination
 from fwlens.errors import FwlensError
 from fwlens.flow import service
 from fwlens.ledger import ALLOWED, Ledger
+from fwlens.proof import Certificate, Trial
 from fwlens.requirement import Catalog, Requirement
-from fwlens.rule import Certificate, Endpoint, Recommendation, Service, Unsaid
+from fwlens.rule import Endpoint, Recommendation, Service, Unsaid
 from fwlens.tags import TOO_WIDE, ServiceTags
 
 WIDTH: Final = 100
@@ -207,6 +208,25 @@ def curve(steps: Sequence[tuple[int, int]], *, as_json: bool) -> bytes:
         return msgspec.json.encode([{"rules": rules, "surplus": surplus} for rules, surplus in steps]) + b"\n"
     said = "Surplus: combinations of source, destination and service that are allowed and were not seen.\n"
     return (columns(("rules", "surplus"), steps) + said).encode()
+
+
+def trials(found: Sequence[Trial]) -> str:
+    """A back-test as text: a line per trial, the last day first, then what the last one missed."""
+    rows = [
+        (
+            f"{clock(t.split)} to {clock(t.end)}",
+            t.rules,
+            t.tried.needed,
+            len(t.tried.missed),
+            len(t.tried.idle),
+            t.tried.surplus,
+        )
+        for t in found
+    ]
+    header = ("tried on (UTC)", "rules", "needed", "missed", "idle rules", "surplus")
+    missed = [(source, destination, over) for source, destination, over in found[0].tried.missed]
+    listed = _listed("Missed on the last span", ("from", "to", "over"), missed) if missed else ""
+    return columns(header, rows) + ("\n" if listed else "") + listed
 
 
 def _set_aside(ledger: Ledger) -> str:

@@ -8,8 +8,9 @@ import pytest
 from fwlens.catalog import load
 from fwlens.certificate import certify
 from fwlens.match import match
+from fwlens.proof import Asked, Certificate
 from fwlens.recommend import recommend, subnet
-from fwlens.rule import Asked, Certificate, Endpoint, Rule, Service
+from fwlens.rule import Endpoint, Rule, Service
 from tests.plain import Seen, frame, service_tags
 
 KNOWN = load().requirements

@@ -16,12 +16,12 @@ WHEN = datetime(2025, 11, 26, 2, 14, 47, tzinfo=UTC)
 SOUND: Row = {
     "first_seen": WHEN, "last_seen": WHEN, "events": 3, "src_ip": "10.0.0.4", "dst_ip": "203.0.113.7", "dst_fqdn": None,
     "dst_port": "443", "protocol": "TCP", "direction": "Outbound", "action": "Deny", "cause": "no rule", "rule": None,
-    "plane": "nsg", "device": "/NSG", "fault": None, "rows": 2, "line": 9,
+    "plane": "nsg", "device": "/NSG", "fault": None, "slot": None, "rows": 2, "line": 9,
 }  # fmt: skip
 FLOWN: Row = {
     "first_seen": WHEN, "last_seen": WHEN, "events": 3, "src_ip": "10.0.0.4", "dst_ip": "203.0.113.7", "dst_fqdn": None,
     "dst_port": 443, "protocol": "tcp", "direction": "outbound", "action": "Deny", "cause": "no rule", "rule": None,
-    "plane": "nsg", "device": "/nsg", "origin": "f:9", "rows": 2,
+    "plane": "nsg", "device": "/nsg", "origin": "f:9", "slot": None, "rows": 2,
 }  # fmt: skip
 NAMED = {"dst_ip": None, "dst_fqdn": "pypi.example.org"}
 

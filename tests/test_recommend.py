@@ -12,8 +12,9 @@ from fwlens.catalog import load
 from fwlens.certificate import certify
 from fwlens.errors import FwlensError
 from fwlens.match import Choice, match
+from fwlens.proof import Asked
 from fwlens.recommend import Options, Recommendations, recommend, subnet
-from fwlens.rule import Asked, Platform, Recommendation
+from fwlens.rule import Platform, Recommendation
 from tests import plain
 from tests.plain import NIGHT, Seen, frame, service_tags
 

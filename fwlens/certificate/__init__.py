@@ -7,18 +7,19 @@ taking away any rule, or any atom of any rule, leaves a needed flow blocked. (d)
 (e) surplus: how many (source address, destination, service) combinations are allowed that no needed flow showed.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
-from itertools import product
 from typing import Final, NamedTuple
 
 import polars as pl
 
+from fwlens.certificate.bound import Want, fooling
 from fwlens.certificate.evidence import ANYWHERE, Flow, ends_of, far_side, flows, near_atoms, near_side, reachable, rows
+from fwlens.proof import Asked, Certificate, Replay
 from fwlens.requirement import Requirement
-from fwlens.rule import PLACEHOLDER, Asked, Certificate, Endpoint, Network, Rule, Service
+from fwlens.rule import PLACEHOLDER, Endpoint, Network, Rule, Service
 from fwlens.tags import ServiceTags
 
 _APPLICATION: Final = {("tcp", 443): "https", ("tcp", 80): "http", ("tcp", 1433): "mssql"}
@@ -32,16 +33,6 @@ class _Hit(NamedTuple):
     near: frozenset[Endpoint]
     far: frozenset[Endpoint]
     services: frozenset[Service]
-
-
-class _Want(NamedTuple):
-    """A needed combination as a rule has to allow it, and the layers whose rules do."""
-
-    place: tuple[str, bool]
-    near: str
-    far: str
-    service: Service
-    layers: frozenset[str]
 
 
 def certify(
@@ -65,6 +56,21 @@ def certify(
     bad = tuple(flows(reachable(found.filter(~is_needed), rules, tags), known, tags, asked.region))
     check = _Check(tuple(dict.fromkeys(rules)), needed, bad, known, asked, frozenset(handed_back))
     return check.certificate(lower_bound)
+
+
+def replay(
+    rules: Sequence[Rule],
+    matched: pl.DataFrame,
+    requirements: Iterable[Requirement],
+    *,
+    tags: ServiceTags | None = None,
+    asked: Asked = Asked(),
+) -> Replay:
+    """What rules would have done to other logs than those they were made from."""
+    known = {requirement.id: requirement for requirement in requirements}
+    found = rows(matched, asked.platform).filter(pl.col("verdict") == "needed")
+    needed = tuple(flows(found, known, tags, asked.region))
+    return _Check(tuple(dict.fromkeys(rules)), needed, (), known, asked, frozenset()).replay()
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,16 @@ class _Check:
             surplus=self._total_surplus(),
             surplus_of={rule.id: count for rule, count in zip(self.rules, surplus, strict=True)},
             faults=(*blocked, *foreign, *(() if self.asked.at_most is not None else idle), *stale),
+        )
+
+    def replay(self) -> Replay:
+        """What is allowed, what is not, and what nobody used."""
+        used = {hit.rule for hits in self._hits.values() for hit in hits}
+        return Replay(
+            needed=len(self.needed),
+            missed=tuple(flow.key for flow in self.needed if not self._hits[flow]),
+            idle=tuple(rule.id for number, rule in enumerate(self.rules) if number not in used),
+            surplus=self._total_surplus(),
         )
 
     @cached_property
@@ -242,55 +258,32 @@ class _Check:
     def _bound(self, claimed: int) -> tuple[int, list[str]]:
         """A bound that is proven here, and what is wrong with the claimed one."""
         places = {(rule.platform, rule.layer, rule.direction) for rule in self.rules}
-        own = max(0 if self.asked.more else len(self._fooling()), len(places))
+        own = max(0 if self.asked.more else self._fooling(), len(places))
         if claimed > len(self.rules):
             return own, [f"The lower bound is stale: it says {claimed}, and these are {len(self.rules)} rules."]
         if claimed and claimed < own:
             return own, [f"The lower bound is stale: it says {claimed}, and at least {own} rules are needed."]
         return max(own, claimed), []
 
-    def _fooling(self) -> list[_Want]:
-        """Needed combinations of which no two fit into one rule."""
+    def _fooling(self) -> int:
+        """How many needed combinations there are of which no two fit into one rule."""
         wants = {
-            _Want(
-                (f.platform, f.inbound),
-                f.near,
-                self._far(f),
-                f.service,
-                frozenset(self.rules[h.rule].layer for h in hits),
+            Want(
+                place=(flow.platform, flow.inbound),
+                near=flow.near,
+                far=self._far(flow),
+                service=flow.service,
+                layers=frozenset(self.rules[hit.rule].layer for hit in hits),
             )
-            for f, hits in self._hits.items()
+            for flow, hits in self._hits.items()
             if hits
         }
-        seen = {(want.place, want.near, want.far, want.service) for want in wants}
-        order = sorted(wants, key=str)
-        best: list[_Want] = []
-        for start in range(0, len(order), max(1, len(order) ** 2 // 20_000)):
-            picked: list[_Want] = []
-            for want in order[start:] + order[:start]:
-                if all(_apart(want, other, seen) for other in picked):
-                    picked.append(want)
-            best = max(best, picked, key=len)
-        return best
+        return fooling(wants)
 
     def _far(self, flow: Flow) -> str:
         requirement = self.known.get(flow.requirement or "")
         narrow = requirement is None or requirement.narrow or PLACEHOLDER.search(flow.by or "")
         return flow.far if narrow else flow.by or flow.far
-
-
-def _apart(a: _Want, b: _Want, seen: Set[tuple[object, ...]]) -> bool:
-    """Whether no rule can allow both: by its layer, by its shape, or because it would allow a mixture that nobody needs."""
-    if a.place != b.place or not a.layers & b.layers:
-        return True
-    tags = a.far != b.far and (a.far.startswith("tag:") or b.far.startswith("tag:"))
-    one_protocol = "application" not in a.layers | b.layers and a.layers & b.layers != {"network"}
-    if "nsg" in a.layers | b.layers and tags or one_protocol and a.service.transport != b.service.transport:
-        return True
-    if a.place[0] == "aml-managed-network" and a.far != b.far:
-        return True
-    mixtures = product((a.near, b.near), (a.far, b.far), (a.service, b.service))
-    return any((a.place, *mixture) not in seen for mixture in mixtures)
 
 
 def _reaches(rule: Rule, end: Endpoint, flow: Flow) -> bool:

@@ -38,6 +38,8 @@ from fwlens.cli.terminal import Progress, leave, put, say, tell
 from fwlens.errors import FwlensError
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from fwlens.run import Ask, Matched
     from fwlens.source import Flows
 
@@ -65,10 +67,16 @@ def main() -> None:
         sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if os.environ.get("FWLENS_TRACEBACK"):
+            raise
+        say(f"fwlens: a fault in fwlens itself ({type(error).__name__}: {' '.join(str(error).split())[:200]}).")
+        say("Please report it with what FWLENS_TRACEBACK=1 in the environment then prints.")
+        sys.exit(1)
 
 
 @app.callback()
-def common(
+def program(
     version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
 ) -> None:
     """Options of the program itself."""
@@ -209,6 +217,41 @@ def verify(
         raise typer.Exit(1)
 
 
+@app.command()
+def backtest(
+    logs: Logs,
+    train: Annotated[str, typer.Option("--train", help="How long rules are learned: 6d, 12h.")] = "6d",
+    test: Annotated[str, typer.Option("--test", help="How long they are then tried: 1d, 6h.")] = "1d",
+    region: Region = None,
+    profile: Profiles = None,
+    platform: Platforms = None,
+    service_tags: TagFile = None,
+    catalog: Catalogs = None,
+    never_override: Never = None,
+    dns_proxy: DnsProxy = False,
+    subnet: Subnets = None,
+    breadth: Breadths = Breadth.OBSERVED,
+    form: Format = Form.TABLE,
+    output: Output = None,
+) -> None:
+    """What rules learned on the first days would have missed, or opened in vain, on the next; rolling backwards.
+
+    Example: fwlens backtest insights-logs/ --train 6d --test 1d --breadth documented
+    """
+    from fwlens import answer as answers
+    from fwlens import backtest as tests
+    from fwlens import run, table
+
+    ask = _ask(logs, region, profile, service_tags, catalog, never_override, None, None, False)
+    ask = replace(ask, platform=platform.value if platform else None, dns_proxy=dns_proxy, subnets=tuple(subnet or ()))
+    ask = replace(ask, breadth=breadth.value)
+    learned, tried = run.how_long(train), run.how_long(test)
+    read = _read(ask, every=tests.slot(learned, tried))
+    found = list(tests.trials(ask, read, learned, tried))
+    put(answers.trials_to_json(found) if form is Form.JSON else table.trials(found).encode(), output)
+    leave(read)
+
+
 def _ask(
     logs: list[str],
     region: str | None,
@@ -236,11 +279,11 @@ def _ask(
     )
 
 
-def _read(ask: "Ask") -> "Flows":
+def _read(ask: "Ask", every: "timedelta | None" = None) -> "Flows":
     from fwlens import run
 
     with Progress() as progress:
-        return run.flows_of(ask, sys.stdin.buffer, progress)
+        return run.flows_of(ask, sys.stdin.buffer, progress, every)
 
 
 def _matched(ask: "Ask") -> "Matched":

@@ -8,7 +8,7 @@ import polars as pl
 
 from fwlens.flow import service
 from fwlens.recommend.clash import others, with_clash
-from fwlens.recommend.near import ANYWHERE, Nears, nears
+from fwlens.recommend.near import ANYWHERE, nears
 from fwlens.recommend.plane import Hold, Options, Want, documented, holds
 from fwlens.requirement import Requirement
 from fwlens.rule import Endpoint, Platform, Service

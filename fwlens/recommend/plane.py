@@ -14,7 +14,7 @@ from typing import Final
 
 from fwlens import names
 from fwlens.requirement import Requirement
-from fwlens.rule import Direction, Endpoint, Layer, Network, PLACEHOLDER, Platform, Service
+from fwlens.rule import PLACEHOLDER, Direction, Endpoint, Layer, Network, Platform, Service
 
 _APPLICATION: Final = ("https", "http", "mssql")
 _NAMES: Final = ("host", "wildcard", "url")

@@ -12,6 +12,7 @@ from typing import IO, Final
 import polars as pl
 
 from fwlens import flow
+from fwlens.flow import Span
 from fwlens.ledger import ALLOWED, Ledger, Share, add_up
 from fwlens.source import azdiag, azfw, files, flowlog, records, tabular, traffic
 from fwlens.source.files import Container, Content, Input
@@ -26,6 +27,8 @@ _COLUMNS: Final = tuple(dict.fromkeys(name for form in FORMATS for name in form.
 _MARKS: Final = (*(mark for form in FORMATS for _, mark in form.marks), ("msg_s",))
 _UNKNOWN: Final = "no known table of Azure Firewall, NSG or VNet flow logs"
 _EMPTY: Final = "empty file"
+_OUTSIDE: Final = "outside the time that was asked for (--since, --until)"
+_NOTHING: Final = flow.empty().insert_column(0, pl.lit(None, flow.TIME).alias("slot"))
 _NO_FILES: Final = "folder without files"
 _FORBIDDEN: Final = "cannot be read"
 _EXPORT: Final = "Export Azure Firewall, NSG or VNet flow logs as JSON, CSV or Parquet."
@@ -38,10 +41,14 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Flows:
-    """What was read: folded flows (`flow.FLOW`), the ledger, service-tag files found by the way, and faults to tell."""
+    """What was read: folded flows (`flow.FLOW`), the ledger, service-tag files found by the way, and faults to tell.
+
+    `slots` are the flows folded within each slot of the span only, with its begin in `slot` (null without `every`).
+    """
 
     rows: pl.DataFrame
     ledger: Ledger
+    slots: pl.DataFrame
     service_tags: tuple[tuple[str, bytes], ...] = ()
     faults: tuple[str, ...] = ()
 
@@ -51,6 +58,8 @@ class _Reading:
     """One file on its way: what was read, used and set aside so far. `unread` says that rows of it are lost."""
 
     place: Input
+    span: Span
+    with_allowed: bool
     flows: list[pl.DataFrame] = field(default_factory=list)
     formats: set[str] = field(default_factory=set)
     set_aside: list[Fault] = field(default_factory=list)
@@ -70,16 +79,18 @@ class _Reading:
             self.rows_read += fault[1]
             self.set_aside.append(fault)
 
-    def take(self, form: Format, raw: pl.LazyFrame, *, with_allowed: bool) -> None:
+    def take(self, form: Format, raw: pl.LazyFrame) -> None:
         """Raw rows of one format, folded, conformed and counted."""
-        entries = form.entries(raw)
-        if not with_allowed:
-            allowed = pl.when(pl.col("action") == "Allow").then(pl.lit(ALLOWED))
-            entries = entries.with_columns(fault=pl.coalesce("fault", allowed))
+        when = pl.col("first_seen")
+        allowed = pl.when((pl.col("action") == "Allow") & (not self.with_allowed)).then(pl.lit(ALLOWED))
+        outside = pl.when(~self.span.inside(when)).then(pl.lit(_OUTSIDE))
+        entries = form.entries(raw).with_columns(
+            fault=pl.coalesce("fault", allowed, outside), slot=self.span.slot(when)
+        )
         good, bad = flow.conform(flow.fold_entries(entries).collect(engine="streaming"), self.place.label)
         self.formats.add(form.name)
         self.rows_used += int(good["rows"].sum())
-        self.flows.append(flow.fold(good))
+        self.flows.append(flow.fold(good, "slot"))
         reasons = bad.group_by("reason").agg(pl.col("rows").sum(), pl.col("line").min()).sort("reason")
         self.set_aside += reasons.select("reason", "rows", "line").rows()
 
@@ -88,20 +99,22 @@ def read(
     paths: Iterable[str],
     *,
     with_allowed: bool = False,
+    span: Span = Span(),
     stdin: IO[bytes] | None = None,
     progress: Progress | None = None,
 ) -> Flows:
     """Read every log behind the paths (files, folders, globs, `-`) into folded flows and a ledger that closes.
 
-    Allowed entries are only counted unless `with_allowed`. `progress` is told after each file. Faults are in the answer
+    Allowed entries are only counted unless `with_allowed`, those outside the `span` never used. `progress` is told after
+    each file. Faults are in the answer
     and the rest is read; a file in a folder that is no log is told in the ledger only.
     """
 
     def one(place: Input) -> _Reading:
-        return _read_input(place, stdin, with_allowed=with_allowed)
+        return _read_input(_Reading(place, span, with_allowed), stdin)
 
     places = list(files.inputs(paths))
-    shares, faults, tags, parts = [], [], [], [flow.empty()]
+    shares, faults, tags, parts = [], [], [], [_NOTHING]
     with ThreadPoolExecutor(_WORKERS) as pool:
         for reading in pool.map(one, places):
             shares.append(reading.share())
@@ -109,18 +122,19 @@ def read(
             if progress:
                 progress(len(shares), len(places))
             if sum(part.height for part in parts) > _MERGE_AT + 2 * parts[0].height:
-                parts = [flow.fold(pl.concat(parts))]
+                parts = [flow.fold(pl.concat(parts), "slot")]
             if reading.service_tags:
                 tags.append((reading.place.label, reading.service_tags))
             if reading.fault and (reading.place.named or reading.unread or len(places) == 1):
                 faults.append(reading.fault)
     if len(places) > 1 and not faults and not any(share.formats for share in shares):
         faults.append(f"None of these {len(places)} files holds a log that fwlens knows. {_EXPORT}")
-    return Flows(flow.fold(pl.concat(parts)), add_up(shares), tuple(sorted(tags)), tuple(faults))
+    slots = flow.fold(pl.concat(parts), "slot")
+    return Flows(flow.fold(slots), add_up(shares), slots, tuple(sorted(tags)), tuple(faults))
 
 
-def _read_input(place: Input, stdin: IO[bytes] | None, *, with_allowed: bool) -> _Reading:
-    reading = _Reading(place)
+def _read_input(reading: _Reading, stdin: IO[bytes] | None) -> _Reading:
+    place = reading.place
     try:
         content = files.load(place, stdin)
     except IsADirectoryError:
@@ -137,7 +151,7 @@ def _read_input(place: Input, stdin: IO[bytes] | None, *, with_allowed: bool) ->
         reading.service_tags = content.data
         reading.formats.add("service-tags")
         return reading
-    _read_content(reading, content, with_allowed=with_allowed)
+    _read_content(reading, content)
     if content.torn:
         reading.lose([(content.torn, 1, content.data.count(b"\n") + 1)])
         reading.unread = True
@@ -159,25 +173,25 @@ def _nothing(reading: _Reading) -> str:
     return f"nothing could be read ({reasons[-1]})"
 
 
-def _read_content(reading: _Reading, content: Content, *, with_allowed: bool) -> None:
+def _read_content(reading: _Reading, content: Content) -> None:
     match content.container:
         case Container.EMPTY:
             reading.set_aside.append((_EMPTY, 0, 1))
         case Container.JSON_LINES:
-            _read_lines(reading, content, with_allowed=with_allowed)
+            _read_lines(reading, content)
         case Container.DOCUMENT | Container.VALUES:
             blob = flowlog.decode_blob(content.data)
             if blob is not None:
-                _read_flow_log(reading, [(blob, content.data, 1)], with_allowed=with_allowed)
+                _read_flow_log(reading, [(blob, content.data, 1)])
                 return
             texts, faults = records.cut(content.data)
             reading.lose(faults)
-            _read_texts(reading, texts, with_allowed=with_allowed)
+            _read_texts(reading, texts)
         case _:
             frame, faults = _table_of(content)
             reading.lose(faults)
             if frame.width:
-                _read_rows(reading, frame, with_allowed=with_allowed)
+                _read_rows(reading, frame)
 
 
 def _table_of(content: Content) -> tuple[pl.DataFrame, list[Fault]]:
@@ -188,18 +202,18 @@ def _table_of(content: Content) -> tuple[pl.DataFrame, list[Fault]]:
     return tabular.read_csv(content.data, _MARKS)
 
 
-def _read_lines(reading: _Reading, content: Content, *, with_allowed: bool) -> None:
+def _read_lines(reading: _Reading, content: Content) -> None:
     """JSON Lines: whole lines are judged by literals first, and only those that may be a denial are decoded."""
     try:
-        texts, quiet = _judged(records.lines(content, reading.place.path), with_allowed=with_allowed)
+        texts, quiet = _judged(records.lines(content, reading.place.path), with_allowed=reading.with_allowed)
     except pl.exceptions.ComputeError:
         content = records.mended(content, reading.place.path)
-        texts, quiet = _judged(records.lines(content, reading.place.path), with_allowed=with_allowed)
+        texts, quiet = _judged(records.lines(content, reading.place.path), with_allowed=reading.with_allowed)
     for table, rows, line in quiet.sort("table").rows():
         reason = f"{_TABLES[table]}: {NO_FLOWS}" if table in _FLOWLESS else ALLOWED
         reading.lose([(reason, rows, line)])
         reading.formats.add(_FORMAT_OF[table])
-    _read_texts(reading, texts, with_allowed=with_allowed)
+    _read_texts(reading, texts)
 
 
 def _judged(lines: pl.LazyFrame, *, with_allowed: bool) -> list[pl.DataFrame]:
@@ -230,7 +244,7 @@ def _literals(kind: str) -> list[str]:
     return sorted({spaced for text in texts for spaced in (text, text.replace('":"', '": "'))})
 
 
-def _read_texts(reading: _Reading, texts: pl.DataFrame, *, with_allowed: bool) -> None:
+def _read_texts(reading: _Reading, texts: pl.DataFrame) -> None:
     texts, faults = records.opened(texts)
     reading.lose(faults)
     is_flow_log = pl.col("text").str.contains_any(flowlog.MARKS)
@@ -242,12 +256,12 @@ def _read_texts(reading: _Reading, texts: pl.DataFrame, *, with_allowed: bool) -
         else:
             pieces.append(([decoded[0]], decoded[1], line))
     if pieces:
-        _read_flow_log(reading, pieces, with_allowed=with_allowed)
+        _read_flow_log(reading, pieces)
     others = texts.filter(~is_flow_log)
     if others.height:
         frame, faults = records.columns_of(others, _columns_in(others))
         reading.lose(faults)
-        _read_rows(reading, frame, with_allowed=with_allowed)
+        _read_rows(reading, frame)
 
 
 def _columns_in(texts: pl.DataFrame) -> tuple[str, ...]:
@@ -263,14 +277,14 @@ def _columns_in(texts: pl.DataFrame) -> tuple[str, ...]:
     )
 
 
-def _read_flow_log(reading: _Reading, pieces: list[flowlog.Piece], *, with_allowed: bool) -> None:
-    tuples = flowlog.gather(pieces, with_allowed=with_allowed)
+def _read_flow_log(reading: _Reading, pieces: list[flowlog.Piece]) -> None:
+    tuples = flowlog.gather(pieces, with_allowed=reading.with_allowed)
     reading.rows_read += tuples.rows
     reading.formats.add(flowlog.FORMAT.name)
     if tuples.allowed:
         reading.set_aside.append((ALLOWED, tuples.allowed, tuples.allowed_line))
     if tuples.rules:
-        reading.take(flowlog.FORMAT, flowlog.lines_frame(tuples), with_allowed=with_allowed)
+        reading.take(flowlog.FORMAT, flowlog.lines_frame(tuples, reading.span))
 
 
 def _with_table(raw: pl.DataFrame) -> pl.DataFrame:
@@ -287,13 +301,13 @@ def _with_table(raw: pl.DataFrame) -> pl.DataFrame:
     return raw.with_columns(table=pl.coalesce("table", *told))
 
 
-def _read_rows(reading: _Reading, frame: pl.DataFrame, *, with_allowed: bool) -> None:
+def _read_rows(reading: _Reading, frame: pl.DataFrame) -> None:
     raw = _with_table(raw_rows(frame, _COLUMNS))
     reading.rows_read += raw.height
     for form in FORMATS:
         mine = raw.filter(pl.col("table").is_in(set(form.tables.values())))
         if mine.height:
-            reading.take(form, mine.lazy(), with_allowed=with_allowed)
+            reading.take(form, mine.lazy())
     strangers = raw.filter(pl.col("table").is_null())
     if strangers.height:
         reading.set_aside.append((_UNKNOWN, strangers.height, int(strangers["line"][0])))

@@ -21,7 +21,7 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from fwlens.flow import TIME
+from fwlens.flow import TIME, Span
 from fwlens.source.format import NOT_DECODED, Format, paired, present, unprefixed
 
 MARKS: Final = ['"flowTuples"', '"flowRecords"', '"NetworkSecurityGroupFlowEvent"', '"FlowLogFlowEvent"']
@@ -195,8 +195,8 @@ def _loose_lines(tuples: bytes, prefix: bytes, line: int) -> tuple[int, bytes]:
     return len(rows), b"".join(rows)
 
 
-def lines_frame(found: Tuples) -> pl.LazyFrame:
-    """The gathered tuples as raw rows: one text column per field, `over` for a field too many."""
+def lines_frame(found: Tuples, span: Span) -> pl.LazyFrame:
+    """The gathered tuples as raw rows, folded but for what the span keeps apart: one text column per field."""
     names = found.lines[0].decode().split(",")
     schema: dict[str, type[pl.DataType]] = dict.fromkeys(names, pl.String)
     schema |= {"group": pl.UInt32, "line": pl.UInt32, "t": pl.Int64}
@@ -210,7 +210,10 @@ def lines_frame(found: Tuples) -> pl.LazyFrame:
     )
     # Folded on the group number, before the names of rules and ACLs are joined in.
     whole = pl.col("t").is_not_null() & pl.col("over").is_null()
-    folded = tuples.group_by("group", "src", "dst", "dport", "protocol", "direction", "decision", whole=whole).agg(
+    when = _epoch("t")
+    apart = [span.inside(when).alias("inside"), span.slot(when).alias("slot")] if span != Span() else []
+    key = [pl.col(name) for name in ("group", "src", "dst", "dport", "protocol", "direction", "decision")]
+    folded = tuples.group_by(*key, whole.alias("whole"), *apart).agg(
         first=pl.col("t").min(), last=pl.col("t").max(), rows=pl.len().cast(pl.UInt32), line=pl.col("line").min(),
     )  # fmt: skip
     groups = pl.LazyFrame({"acl": found.acls, "rule": found.rules}, schema={"acl": pl.String, "rule": pl.String})

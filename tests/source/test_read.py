@@ -133,7 +133,7 @@ def events(found: Flows, action: str = "Deny") -> int:
 def test_the_ledger_closes_over_any_mixture_of_lines(chosen: list[list[Line]], with_allowed: bool) -> None:
     # The container is told by most lines of the beginning: lines of garbage alone are no log.
     chosen = [[*part, *[LINES[0]] * (sum(not line.is_record for line in part) + 2)] for part in chosen]
-    found = Flows(flows.empty(), Ledger((), ()))
+    found = Flows(flows.empty(), Ledger((), ()), flows.empty())
     for part in chosen:
         found = read(lines_of(part), with_allowed=with_allowed)
         assert {reason: count for reason, count, _ in aside(found)} == wanted(part, with_allowed=with_allowed)

@@ -1,0 +1,60 @@
+"""Knows what can be proven about a set of rules: the certificate of a night, the replay of another, a trial over days."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from fwlens.rule import Network, Platform
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for: another platform, a region (published suffix); subnets as sources, whole ways, merged rules."""
+
+    platform: Platform | None = None
+    region: str | None = None
+    subnets: tuple[Network, ...] = ()
+    documented: bool = False
+    at_most: int | None = None
+
+    @property
+    def more(self) -> bool:
+        """Whether more than what was seen may be allowed at all."""
+        return bool(self.subnets) or self.documented or self.at_most is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What is proven about a set of rules (docs/design.md, the certificate), the surplus of each by its id, and every
+    fault in plain words (none: the set holds)."""
+
+    complete: bool
+    sound: bool
+    irredundant: bool
+    rules: int
+    lower_bound: int
+    surplus: int
+    surplus_of: Mapping[str, int]
+    faults: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Needed conversations, those of them that stay blocked (source, destination, service), the ids of rules that none of
+    them used, and how many allowed combinations none of them showed."""
+
+    needed: int
+    missed: tuple[tuple[str, str, str], ...]
+    idle: tuple[str, ...]
+    surplus: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Rules learned from `begin` on, tried from `split` to `end` (UTC): how many there were, and what they did."""
+
+    begin: datetime
+    split: datetime
+    end: datetime
+    rules: int
+    tried: Replay

@@ -72,10 +72,8 @@ def answer(
     with_allowed: bool,
 ) -> Answer:
     """Put together what the stages found. `unexplained` are MATCHED rows with `near`."""
-    counted = dict(
-        (name, Tally(flows, events))
-        for name, flows, events in matched.group_by("verdict").agg(pl.len(), pl.col("events").sum()).iter_rows()
-    )
+    tallies = matched.group_by("verdict").agg(pl.len(), pl.col("events").sum())
+    counted = {name: Tally(flows, events) for name, flows, events in tallies.iter_rows()}
     said = ["needed", "unexplained", "refused", *(["working", "surplus"] if with_allowed else [])]
     window = matched.select(pl.col("first_seen").min(), pl.col("last_seen").max()).row(0)
     cited = {citation.id for one in recommendations for citation in one.citations} | {one.requirement for one in unsaid}
@@ -97,7 +95,7 @@ def answer(
 
 
 def _matters(note: Note, cited: set[str], platforms: set[Platform]) -> bool:
-    """A note about needs is shown with one of them, one about a platform alone wherever that platform is recommended for."""
+    """A note about needs is shown with one of them, one about a platform alone wherever rules are for that platform."""
     if note.platforms and not platforms & set(note.platforms):
         return False
     return not note.about or any(fnmatchcase(name, pattern) for name in cited for pattern in note.about)
@@ -180,6 +178,7 @@ def _recommendation(one: Recommendation) -> dict[str, Any]:
             "first_seen": as_text(evidence.first_seen),
             "last_seen": as_text(evidence.last_seen),
             "devices": evidence.devices,
+            "denied_by": evidence.denied_by,
         },
         "doubts": one.doubts,
     }

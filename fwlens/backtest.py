@@ -1,4 +1,4 @@
-"""Knows how rules that were learned on some days would have done on the next: what they miss, and what they open in vain.
+"""Knows how rules that were learned on some days would have done on the next: what they miss or open in vain.
 
 A composition like `run`, over slots of one reading: each trial matches and recommends on its own days only.
 """

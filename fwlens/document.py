@@ -33,6 +33,7 @@ class _Evidence(msgspec.Struct):
     first_seen: datetime = datetime(1970, 1, 1, tzinfo=UTC)
     last_seen: datetime = datetime(1970, 1, 1, tzinfo=UTC)
     devices: tuple[str, ...] = ()
+    denied_by: tuple[str, ...] = ()
 
 
 class _Recommendation(msgspec.Struct):
@@ -142,5 +143,5 @@ def _read(one: _Recommendation, place: str) -> Recommendation:
         for each in one.requirements
     )
     seen = one.evidence
-    evidence = Evidence(seen.flows, seen.events, seen.first_seen, seen.last_seen, seen.devices)
+    evidence = Evidence(seen.flows, seen.events, seen.first_seen, seen.last_seen, seen.devices, seen.denied_by)
     return Recommendation(rule, cited, evidence, one.doubts)

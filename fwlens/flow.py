@@ -66,8 +66,8 @@ _ENTRY: Final[Columns] = {
 ENTRY: Final = pl.Schema(_ENTRY)
 """Log entries as a format reads them: texts as logged, `rows` of the log they stand for, `line` of the first one.
 
-`fault` says why an entry yields no flow (it is allowed, an alert, not to be parsed …) and is null for all others. `slot`
-is the time from which on it is counted apart (`Span`); the reader adds it, formats do not know it.
+`fault` says why an entry yields no flow (it is allowed, an alert, not to be parsed …) and is null for all others.
+`slot` is the time from which on it is counted apart (`Span`); the reader adds it, formats do not know it.
 """
 ENTRY_KEY: Final = (*KEY, "fault", "slot")
 

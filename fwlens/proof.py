@@ -1,4 +1,4 @@
-"""Knows what can be proven about a set of rules: the certificate of a night, the replay of another, a trial over days."""
+"""Knows what can be proven about rules: the certificate of a night, the replay of another, a trial over days."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from fwlens.rule import Network, Platform
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked for: another platform, a region (published suffix); subnets as sources, whole ways, merged rules."""
+    """What was asked for: another platform, a region (published suffix), subnets as sources, whole ways, few rules."""
 
     platform: Platform | None = None
     region: str | None = None
@@ -40,7 +40,7 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Needed conversations, those of them that stay blocked (source, destination, service), the ids of rules that none of
+    """Needed conversations, those that stay blocked (source, destination, service), the ids of rules that none of
     them used, and how many allowed combinations none of them showed."""
 
     needed: int

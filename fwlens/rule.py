@@ -205,13 +205,17 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the logs show for a rule: folded conversations, log entries, the first and last of them (UTC), and where."""
+    """What the logs show for a rule: folded conversations, log entries, the first and last of them (UTC), and where.
+
+    `devices` decided, `denied_by` are the rules that they named: both free text from a log.
+    """
 
     flows: int
     events: int
     first_seen: datetime
     last_seen: datetime
     devices: tuple[str, ...] = ()
+    denied_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

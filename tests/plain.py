@@ -165,7 +165,7 @@ def _names(end: Endpoint, host: str | None, ip: str | None, rule: Rule, prefixes
         return host == end.text
     if end.kind == "wildcard":
         return rule.layer in ("application", "fqdn") and host is not None and host.endswith(end.text[1:])
-    if ip is None or rule.layer in ("application", "fqdn") and end.kind == "tag":
+    if ip is None or (rule.layer in ("application", "fqdn") and end.kind == "tag"):
         return False
     if end.kind == "address":
         return ip_address(ip) in ip_network(end.text)

@@ -69,7 +69,8 @@ def test_what_the_recommender_says_holds() -> None:
     assert set(proven.surplus_of.values()) == {0}
 
 
-PYPI, APT, BATCH, AML, TAG = of("pypi.org"), of("security.ubuntu.com"), of("*.westeurope.batch.azure.com"), of("tag:AzureMachineLearning"), of("tag:BatchNodeManagement.WestEurope")  # fmt: skip
+PYPI, APT, BATCH = of("pypi.org"), of("security.ubuntu.com"), of("*.westeurope.batch.azure.com")
+AML, TAG = of("tag:AzureMachineLearning"), of("tag:BatchNodeManagement.WestEurope")
 STORAGE, INBOUND = of("tag:Storage.WestEurope"), next(i for i, rule in enumerate(RULES) if rule.direction == "inbound")
 
 PLANTED: dict[str, Callable[[], list[Rule]]] = {

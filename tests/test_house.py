@@ -45,7 +45,6 @@ KEPT: dict[str, set[str]] = {
     "rich": {"cli"},
     "yaml": {"catalog"},
     "highspy": {"cover"},
-    "numpy": {"cover"},
     "plotly": {"report"},
     "azure": {"source", "tags"},
     "deltalake": {"store"},

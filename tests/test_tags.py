@@ -39,7 +39,10 @@ def test_every_tag_of_an_address_is_named_the_most_specific_first() -> None:
     }
 
 
-@given(st.lists(st.ip_addresses() | st.sampled_from([ip_address(text) for text in ("203.0.113.70", "203.0.113.127", "198.51.100.127", "2001:db8::", "0.0.0.0")]), min_size=1))  # fmt: skip
+EDGES = ("203.0.113.70", "203.0.113.127", "198.51.100.127", "2001:db8::", "0.0.0.0")
+
+
+@given(st.lists(st.ip_addresses() | st.sampled_from([ip_address(text) for text in EDGES]), min_size=1))
 def test_one_join_finds_what_looking_at_each_prefix_finds(addresses: list[object]) -> None:
     known = service_tags(PREFIXES)
     for text, names in found(known, *map(str, addresses)).items():

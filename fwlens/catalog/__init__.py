@@ -1,6 +1,6 @@
 """What services need, by document: one YAML file per page, read into the nouns of `rule`.
 
-To add a page, add a file; `check` (the lint) and the tests run over every one. A file of a user's own has the same form:
+To add a page, add a file; the lint and the tests run over every one. A file of a user's own has the same form:
 
     page: Secure an Azure Machine Learning training environment (v1)
     url: https://learn.microsoft.com/…

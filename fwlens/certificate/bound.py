@@ -32,12 +32,12 @@ def fooling(wants: Iterable[Want]) -> int:
 
 
 def _apart(a: Want, b: Want, seen: Set[tuple[object, ...]]) -> bool:
-    """Whether no rule can allow both: by its layer, by its shape, or because it would allow a mixture that nobody needs."""
+    """Whether no rule can allow both: by its layer, its shape, or because it would allow a mixture nobody needs."""
     if a.place != b.place or not a.layers & b.layers:
         return True
     tags = a.far != b.far and (a.far.startswith("tag:") or b.far.startswith("tag:"))
     one_protocol = "application" not in a.layers | b.layers and a.layers & b.layers != {"network"}
-    if "nsg" in a.layers | b.layers and tags or one_protocol and a.service.transport != b.service.transport:
+    if ("nsg" in a.layers | b.layers and tags) or (one_protocol and a.service.transport != b.service.transport):
         return True
     if a.place[0] == "aml-managed-network" and a.far != b.far:
         return True

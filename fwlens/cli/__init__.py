@@ -1,7 +1,7 @@
 """The command line: the only place that prints, exits, reads the clock or the environment.
 
-stdout holds the artefact and nothing else; words, progress and warnings go to stderr. Exit codes: 0 done, 1 could not do
-it, 2 wrong usage, 3 only with --check: there is something to allow.
+stdout holds the artefact and nothing else; words, progress and warnings go to stderr. Exit codes: 0 done, 1 could not
+do it, 2 wrong usage, 3 only with --check: there is something to allow.
 """
 
 import os
@@ -124,7 +124,7 @@ def recommend(
         breadth=breadth.value,
         at_most=at_most,
     )
-    ask.asked  # a wrong region or subnet is told before hours of logs are read
+    _ = ask.asked  # a wrong region or subnet is told before hours of logs are read
     found = _matched(ask)
     said, more = run.answered(ask, found, with_curve=curve)
     if curve:
@@ -289,7 +289,7 @@ def _read(ask: "Ask", every: "timedelta | None" = None) -> "Flows":
 def _matched(ask: "Ask") -> "Matched":
     from fwlens import run
 
-    ask.choice.region  # a wrong region is told before hours of logs are read
+    _ = ask.choice  # a wrong region is told before hours of logs are read
     return run.matched(ask, _read(ask))
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heapreplace
+from itertools import accumulate
 from math import ceil
 from typing import Any, Final
 
@@ -20,6 +21,15 @@ _NODES: Final = 100
 _NONZEROS: Final = 400_000
 _RUNS: Final = 8
 _SECONDS: Final = 30.0
+_OPTIONS: Final = {
+    "output_flag": False,
+    "threads": 1,
+    "random_seed": 0,
+    "mip_max_nodes": _NODES,
+    "time_limit": _SECONDS,
+    "mip_rel_gap": 0.0,
+    "mip_abs_gap": 0.99,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +47,20 @@ def choose(reach: Sequence[Collection[int]], needs: int, costs: Sequence[int]) -
     `reach[j]` are the rows that column j reaches. Every row must be reachable.
     """
     import highspy
-    import numpy as np
 
     model: Any = highspy.Highs()  # type: ignore[no-untyped-call]
-    for name, value in (("output_flag", False), ("threads", 1), ("random_seed", 0), ("mip_max_nodes", _NODES), ("time_limit", _SECONDS), ("mip_rel_gap", 0.0), ("mip_abs_gap", 0.99)):  # fmt: skip
+    for name, value in _OPTIONS.items():
         model.setOptionValue(name, value)
     columns = len(costs)
-    lp = highspy.HighsLp()
+    lp: Any = highspy.HighsLp()
     lp.num_col_, lp.num_row_ = columns, needs
-    lp.col_cost_ = np.array(costs, dtype=np.double)
-    lp.col_lower_, lp.col_upper_ = np.zeros(columns), np.ones(columns)
-    lp.row_lower_ = np.ones(needs)
-    lp.row_upper_ = np.full(needs, highspy.kHighsInf)
+    lp.col_cost_ = [float(cost) for cost in costs]
+    lp.col_lower_, lp.col_upper_ = [0.0] * columns, [1.0] * columns
+    lp.row_lower_, lp.row_upper_ = [1.0] * needs, [highspy.kHighsInf] * needs
     lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    rows = [sorted(column) for column in reach]
-    lp.a_matrix_.start_ = np.cumsum([0, *map(len, rows)], dtype=np.int32)
-    lp.a_matrix_.index_ = np.array([row for column in rows for row in column], dtype=np.int32)
-    lp.a_matrix_.value_ = np.ones(sum(map(len, rows)))
+    lp.a_matrix_.start_ = [0, *accumulate(map(len, reach))]
+    lp.a_matrix_.index_ = [row for column in reach for row in sorted(column)]
+    lp.a_matrix_.value_ = [1.0] * sum(map(len, reach))
     lp.integrality_ = [highspy.HighsVarType.kInteger] * columns
     model.passModel(lp)
     model.run()

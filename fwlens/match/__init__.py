@@ -1,6 +1,6 @@
 """Flows x requirements -> MATCHED: which documented need explains a flow, and what is nearest to one that none does.
 
-Everything happens on distinct keys (`patterns.PEER`), joined once against a table of patterns; flows are only joined back.
+Everything happens on distinct keys (`patterns.PEER`), joined once against a table of patterns; flows join back.
 """
 
 from collections.abc import Iterable, Sequence
@@ -51,7 +51,7 @@ def match(
 
 
 def _verdict(never_override: Iterable[str]) -> pl.Expr:
-    """The table of verdicts in docs/design.md. `never_override` names rules, whole or by their last part, in any case."""
+    """The table of verdicts in docs/design.md. `never_override` names rules, whole or by their last part, any case."""
     kept = [name.strip().casefold() for name in never_override]
     rule = pl.col("rule").str.to_lowercase()
     overridden = rule.is_in(kept) | rule.str.split(" / ").list.last().is_in(kept)

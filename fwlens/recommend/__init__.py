@@ -1,8 +1,9 @@
 """MATCHED -> recommendations: what is needed and denied becomes the fewest, narrowest rules of each platform.
 
-Needed flows become `cells`; `cover` finds the fewest boxes of them; each box becomes a rule (`shape`) with its evidence,
-citations and `doubts`. What a platform cannot hold (`plane`), or would allow too much (`clash`), is handed back with the
-reason. Only on request is more allowed than was seen: subnets (`near`), whole documented ways, fewer rules (`widen`).
+Needed flows become `cells`; `cover` finds the fewest boxes of them; each box becomes a rule (`shape`) with its
+evidence, citations and `doubts`. What a platform cannot hold (`plane`), or would allow too much (`clash`), is handed
+back with the reason. Only on request is more allowed than was seen: subnets (`near`), whole documented ways, fewer
+rules (`widen`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,8 +27,8 @@ __all__ = ["Options", "Recommendations", "Step", "recommend", "subnet"]
 
 @dataclass(frozen=True, slots=True)
 class Recommendations:
-    """The rules in a total order, the needed conversations that no rule can allow, a proven lower bound on the number of
-    rules, and the curve of rules against surplus (empty unless asked for)."""
+    """The rules in a total order, the needed conversations that no rule can allow, a proven lower bound on the number
+    of rules, and the curve of rules against surplus (empty unless asked for)."""
 
     rules: tuple[Recommendation, ...]
     unsaid: tuple[Unsaid, ...]
@@ -41,7 +42,7 @@ def recommend(
     *,
     platform: Platform | None = None,
     tags: ServiceTags | None = None,
-    options: Options = Options(),  # noqa: B008 - frozen
+    options: Options = Options(),
     with_curve: bool = False,
 ) -> Recommendations:
     """Sound and complete rules for all needed flows of a MATCHED frame, for the plane that denied or the given one.
@@ -123,7 +124,7 @@ def _recommendation(
     devices = tuple(sorted(rows["devices"].explode(empty_as_null=False).unique()))
     denied_by = tuple(sorted(rows["denied_by"].explode(empty_as_null=False).drop_nulls().unique()))
     held = tuple(sorted(text for text in rows["doubt"].unique() if text))
-    evidence = Evidence(flows, events, first, last, devices)
+    evidence = Evidence(flows, events, first, last, devices, denied_by)
     doubted = doubts(rule, requirements, Grounds(denied_by, held), seen, tags)
     return Recommendation(rule, tuple(requirement.citation for requirement in requirements), evidence, doubted)
 

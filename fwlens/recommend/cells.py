@@ -1,4 +1,4 @@
-"""Knows how needed flows become cells: combinations of a near side, a far side and a service, as rules would name them."""
+"""Knows how needed flows become cells: combinations of near side, far side and service, as rules name them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -109,7 +109,7 @@ def _blocked() -> pl.Expr:
 def _held(
     wanted: pl.DataFrame, known: Mapping[str, Requirement], options: Options
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Each distinct far side with how its platform can hold it, why it cannot, and what its document opens beside it."""
+    """Each distinct far side with how its platform can hold it, why it cannot, and what its document opens beside."""
     held, refused, wider = [], [], []
     for far in wanted.select(_FAR).unique().iter_rows():
         platform, direction, requirement, way, by, service_text, host, address = far

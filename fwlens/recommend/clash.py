@@ -35,7 +35,7 @@ def others(matched: pl.DataFrame, nears: Nears) -> pl.DataFrame:
 
 
 def with_clash(cells: pl.DataFrame, bad: pl.DataFrame, tags: ServiceTags | None) -> pl.DataFrame:
-    """Cells (`near`, `peer`, `opens` among their columns) with `clash`: which bad flow a rule would allow, else null."""
+    """Cells (`near`, `peer`, `opens` and more) with `clash`: which bad flow a rule would allow, else null."""
     parts = pl.col("opens").str.splitn("/", 2).struct
     protocol, port = parts.field("field_0"), parts.field("field_1")
     carried = pl.concat_str(protocol.replace(TRANSPORT), port, separator="/", ignore_nulls=True)

@@ -79,7 +79,10 @@ def _is_seen(tag: Endpoint, seen: frozenset[Endpoint]) -> bool:
 
 def _platform(rule: Rule) -> Iterator[str]:
     if rule.layer == "fqdn":
-        yield "An FQDN rule of the managed network opens ports 80 and 443, to the whole workspace, and is billed as a firewall."
+        yield (
+            "An FQDN rule of the managed network opens ports 80 and 443, to the whole workspace, and is billed as a "
+            "firewall."
+        )
     if rule.platform == "nsg":
         yield "If both the subnet and the network interface have an NSG, both must allow this."
 
@@ -93,4 +96,7 @@ def _snapshot(rule: Rule, tags: ServiceTags | None) -> Iterator[str]:
     for tag in named:
         usable = tags.features.get(tag.text)
         if feature and usable is not None and feature not in usable:
-            yield f"The service-tag file does not list {tag} as usable in {place}; documents do. Try it before relying on it."
+            yield (
+                f"The service-tag file does not list {tag} as usable in {place}; documents do. "
+                "Try it before relying on it."
+            )

@@ -16,7 +16,7 @@ ANYWHERE: Final = "*"
 
 @dataclass(frozen=True, slots=True)
 class Nears:
-    """Near addresses (canonical text) that stand for a given subnet, the narrowest that holds them; others for themselves."""
+    """Near addresses (canonical text) that stand for a given subnet, the narrowest; others stand for themselves."""
 
     names: dict[str, str]
 

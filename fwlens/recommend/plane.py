@@ -97,7 +97,7 @@ def holds(platform: Platform, want: Want, options: Options) -> tuple[tuple[Hold,
 
 
 def documented(platform: Platform, want: Want, hold: Hold, options: Options) -> tuple[Hold, ...]:
-    """What else the way of a hold opens by its document: its other endpoints and services, as far as the layer holds them.
+    """What else the way of a hold opens by its document: other endpoints and services, as the layer holds them.
 
     Where a need says `narrow`, or a pattern leaves an account open, only the endpoint itself, with all its services.
     """

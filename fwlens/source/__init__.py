@@ -105,9 +105,9 @@ def read(
 ) -> Flows:
     """Read every log behind the paths (files, folders, globs, `-`) into folded flows and a ledger that closes.
 
-    Allowed entries are only counted unless `with_allowed`, those outside the `span` never used. `progress` is told after
-    each file. Faults are in the answer
-    and the rest is read; a file in a folder that is no log is told in the ledger only.
+    Allowed entries are only counted unless `with_allowed`, those outside the `span` never used. `progress` is told
+    after each file. Faults are in the answer and the rest is read; a file in a folder that is no log is told in the
+    ledger only.
     """
 
     def one(place: Input) -> _Reading:

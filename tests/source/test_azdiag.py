@@ -1,5 +1,3 @@
-# ruff: noqa: E501 - sentences are as long as Azure writes them
-
 import pytest
 
 from tests.source.logs import (

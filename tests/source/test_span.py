@@ -29,7 +29,7 @@ def at(**ago: int) -> datetime:
 
 @pytest.mark.parametrize("form", WRITTEN)
 @pytest.mark.parametrize(
-    "since,until", [(at(minutes=5), at(minutes=75)), (None, at(minutes=20)), (at(minutes=90), None)]
+    ("since", "until"), [(at(minutes=5), at(minutes=75)), (None, at(minutes=20)), (at(minutes=90), None)]
 )
 def test_entries_outside_the_span_are_set_aside_and_those_inside_are_used(
     form: str, since: datetime | None, until: datetime | None, tmp_path: Path

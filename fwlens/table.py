@@ -98,7 +98,8 @@ def _verdict(answer: Answer) -> str:
 
 
 def _wrap(label: str, text: str) -> str:
-    return textwrap.fill(
+    """A labelled text; an address that is too long for the indent is moved to the left and never broken."""
+    lines = textwrap.wrap(
         text,
         WIDTH,
         initial_indent=f"    {label:<10}",
@@ -106,6 +107,7 @@ def _wrap(label: str, text: str) -> str:
         break_on_hyphens=False,
         break_long_words=False,
     )
+    return "\n".join(line if len(line) <= WIDTH else line.strip().rjust(WIDTH) for line in lines)
 
 
 def _join(values: Iterable[Endpoint | Service], most: int = 12) -> str:

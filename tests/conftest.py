@@ -1,5 +1,10 @@
+import pytest
 from hypothesis import settings
 
 # The same examples in every run, however slow the machine.
 settings.register_profile("fwlens", deadline=None, derandomize=True, database=None)
 settings.load_profile("fwlens")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write golden files anew, for review")

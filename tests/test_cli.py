@@ -1,0 +1,200 @@
+"""The command line as a user meets it: exit codes, whole messages, pipes, and nothing but the artefact on stdout."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PROGRAM = str(Path(sys.executable).with_name("fwlens"))
+SAMPLES = str(ROOT / "sample_logs")
+DENIED = str(ROOT / "sample_logs/azfw.jsonl")
+
+
+def fwlens(*words: str, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
+    command = [PROGRAM, *words]
+    return subprocess.run(command, input=stdin, capture_output=True, env={**os.environ, **env}, check=False, cwd=ROOT)
+
+
+def said(*words: str, stdin: bytes = b"") -> tuple[int, str, str]:
+    done = fwlens(*words, stdin=stdin)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def test_the_sample_night_is_told_in_at_most_100_columns_the_verdict_first() -> None:
+    code, out, err = said("recommend", "sample_logs/")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[:3] == [
+        "64 blocked flows (436 log entries), 2026-11-20 22:01 to 2026-11-20 23:42 UTC.",
+        "50 are documented needs; 8 rules allow them.",
+        "11 are not documented, 3 are refused.",
+    ]
+    assert max(map(len, lines)) <= 100
+    assert "Certificate: complete, sound, irredundant; 8 rules, the fewest possible; surplus 0." in lines
+
+
+def test_the_readme_shows_what_the_demo_prints() -> None:
+    """Each line of the output that the README quotes stands in the real one."""
+    quoted = (ROOT / "README.md").read_text("utf-8").split("```")[3].strip("\n").splitlines()
+    printed = said("recommend", "sample_logs/")[1].splitlines()
+    assert [line for line in quoted if line not in printed] == []
+
+
+@pytest.mark.parametrize("workers", ["1", "8"])
+def test_the_same_logs_give_the_same_bytes_whatever_the_threads_and_hash_seed(workers: str) -> None:
+    words = ("recommend", "sample_logs/", "--format", "json")
+    other = fwlens(*words, PYTHONHASHSEED="7", POLARS_MAX_THREADS=workers)
+    assert other.stdout == fwlens(*words, PYTHONHASHSEED="1").stdout
+
+
+def test_the_same_logs_in_any_order_give_the_same_bytes() -> None:
+    files = sorted(str(path.relative_to(ROOT)) for path in Path(SAMPLES).iterdir())
+    forth = fwlens("recommend", *files, "--format", "json")
+    assert forth.stdout == fwlens("recommend", *reversed(files), "--format", "json").stdout
+    assert forth.stdout == fwlens("recommend", "sample_logs/", "--format", "json").stdout
+
+
+def test_standard_input_is_a_log_like_any_other() -> None:
+    from_file = json.loads(fwlens("flows", DENIED, "--format", "json").stdout)
+    from_pipe = json.loads(fwlens("flows", "-", "--format", "json", stdin=Path(DENIED).read_bytes()).stdout)
+    assert [{**flow, "origin": ""} for flow in from_pipe["flows"]] == [
+        {**flow, "origin": ""} for flow in from_file["flows"]
+    ]
+    assert from_pipe["ledger"]["rows_read"] == from_file["ledger"]["rows_read"] > 0
+
+
+def test_an_answer_goes_to_a_file_whole_and_nothing_to_stdout(tmp_path: Path) -> None:
+    code, out, err = said("recommend", SAMPLES, "--format", "json", "-o", str(tmp_path / "night.json"))
+    assert (code, out, err) == (0, "", "")
+    assert json.loads((tmp_path / "night.json").read_bytes())["schema"] == "fwlens.recommendations/1"
+    assert [path.name for path in tmp_path.iterdir()] == ["night.json"]
+
+
+def test_verify_accepts_the_answer_and_rejects_it_once_a_rule_is_gone(tmp_path: Path) -> None:
+    answer = tmp_path / "night.json"
+    answer.write_bytes(fwlens("recommend", SAMPLES, "--format", "json").stdout)
+    line = "Certificate: complete, sound, irredundant; 8 rules, the fewest possible; surplus 0.\n"
+    assert said("verify", str(answer), SAMPLES) == (0, line, "")
+    document = json.loads(answer.read_bytes())
+    document["recommendations"] = [one for one in document["recommendations"] if one["platform"] == "nsg"]
+    answer.write_text(json.dumps(document))
+    code, out, _ = said("verify", str(answer), SAMPLES)
+    assert code == 1
+    assert "10.20.1.4 to pypi.org over https/443 stays blocked." in out
+
+
+def test_check_exits_with_3_when_there_is_something_to_allow_and_0_when_not(tmp_path: Path) -> None:
+    assert said("recommend", SAMPLES, "--check")[0] == 3
+    quiet = tmp_path / "quiet.jsonl"
+    quiet.write_text(
+        '{"time":"2026-11-20T22:00:00Z","category":"AZFWNetworkRule","properties":{"Protocol":"TCP","SourceIp":"10.0.0.4",'
+        '"SourcePort":1,"DestinationIp":"203.0.113.9","DestinationPort":22,"Action":"Allow"}}\n'
+    )
+    assert said("recommend", str(quiet), "--check")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "fwlens: {}: is empty. Export Azure Firewall, NSG or VNet flow logs as JSON, CSV or Parquet.\n"),
+        (
+            b"Dear all,\nthe firewall is down.\n",
+            "fwlens: {}: holds no log that fwlens knows. "
+            "Export Azure Firewall, NSG or VNet flow logs as JSON, CSV or Parquet.\n",
+        ),
+    ],
+    ids=["empty", "a letter"],
+)
+def test_a_file_that_is_no_log_is_one_sentence_and_exit_1(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.log"
+    path.write_bytes(content)
+    code, _, err = said("recommend", str(path))
+    assert (code, err) == (1, message.format(path))
+
+
+def test_a_missing_file_is_one_sentence_and_the_other_logs_are_answered_all_the_same() -> None:
+    code, out, err = said("recommend", "no-such.json", "sample_logs/")
+    assert code == 1
+    assert err == (
+        "fwlens: no-such.json: cannot be read (No such file or directory). Check the path and its permissions.\n"
+    )
+    assert out.startswith("64 blocked flows")
+
+
+def test_a_torn_gzip_gives_what_it_holds_and_says_that_the_rest_is_lost(tmp_path: Path) -> None:
+    path = tmp_path / "torn.jsonl.gz"
+    whole = gzip.compress(Path(DENIED).read_bytes())
+    path.write_bytes(whole[: len(whole) // 2])
+    code, out, err = said("recommend", str(path))
+    assert code == 1
+    assert "blocked flows" in out
+    assert [line for line in err.splitlines() if line.startswith(f"fwlens: {path}: ")] == [err.splitlines()[-1]]
+    assert err.endswith("Fetch it again.\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [(), ("recommend",), ("recommend", "--no-such-option", "x"), ("nothing",), ("recommend", "x", "--format", "xml")],
+    ids=" ".join,
+)
+def test_wrong_usage_exits_with_2_and_prints_no_artefact(words: tuple[str, ...]) -> None:
+    code, out, err = said(*words)
+    assert code == 2
+    assert "Traceback" not in err
+    assert "Usage:" in out + err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--region", "atlantis"), "atlantis"),
+        (("--subnet", "10.0.0.0/33"), "10.0.0.0/33"),
+        (
+            ("--since", "yesterday"),
+            "'yesterday' is no time: write 2026-11-20T22:00 (UTC), or 90m, 6h, 2d for that long",
+        ),
+        (("--at-most", "1"), "At most 1 rules is too few"),
+        (("--service-tags", "no-such.json"), "no-such.json: the service-tag file cannot be read"),
+        (("--catalog", "no-such.yaml"), "no-such.yaml: the catalogue file cannot be read"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_a_wrong_value_is_one_sentence_and_exit_1(words: tuple[str, ...], message: str) -> None:
+    code, out, err = said("recommend", "sample_logs/", *words)
+    assert (code, out) == (1, "")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "recommend", "flows", "match", "verify", "backtest", "catalog list", "catalog show", "catalog check", "tags show",
+    ],
+)  # fmt: skip
+def test_every_command_has_help_that_says_what_it_does(command: str) -> None:
+    code, out, err = said(*command.split(), "--help")
+    assert (code, err) == (0, "")
+    assert "Usage:" in out
+    assert len([line for line in out.splitlines() if line.strip()]) > 3
+
+
+def test_the_catalogue_and_tags_can_be_looked_up() -> None:
+    assert said("catalog", "check")[0] == 0
+    assert "docker/registry" in said("catalog", "list")[1]
+    assert said("catalog", "show", "hf/hub")[1].startswith("hf/hub  (documented, ")
+    code, _, err = said("catalog", "show", "hf/hubb")
+    assert (code, err) == (1, "fwlens: The catalogue has no need 'hf/hubb'. Did you mean hf/hub?\n")
+    out = said("tags", "show", "203.0.113.70", "--service-tags", "sample_logs/service-tags.json")[1]
+    assert out.splitlines()[0].startswith("tag ")
+
+
+def test_a_reader_that_goes_away_is_no_fault() -> None:
+    command = f"{PROGRAM} flows {DENIED} --format json | head -c 10"
+    done = subprocess.run(command, shell=True, capture_output=True, check=False, cwd=ROOT)
+    assert done.stderr == b""

@@ -7,6 +7,7 @@ taking away any rule, or any atom of any rule, leaves a needed flow blocked. (d)
 (e) surplus: how many (source address, destination, service) combinations are allowed that no needed flow showed.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -200,8 +201,18 @@ class _Check:
         nears = self._nears.get((rule.platform, rule.direction == "inbound"), set())
         if network.num_addresses == 1:
             return str(network.network_address) in nears
-        inside = sum(end in self._near.get(near, {}).get(number, ()) for near in nears)
-        return inside == network.num_addresses
+        return self._seen_in[number, end] == network.num_addresses
+
+    @cached_property
+    def _seen_in(self) -> Counter[tuple[int, Endpoint]]:
+        """How many near addresses that needed something each near end of each rule holds."""
+        found = Counter[tuple[int, Endpoint]]()
+        for near, by_rule in self._near.items():
+            for number, ends in by_rule.items():
+                rule = self.rules[number]
+                if near in self._nears.get((rule.platform, rule.direction == "inbound"), ()):
+                    found.update((number, end) for end in ends)
+        return found
 
     @cached_property
     def _documents(self) -> dict[tuple[str, bool, str], set[Service]]:

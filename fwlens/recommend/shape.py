@@ -5,6 +5,7 @@ protocols *and* a list of ports, so what it opens is their product too. An NSG r
 addresses of one family; a rule of the managed network one destination.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
@@ -85,16 +86,16 @@ def _atoms(axis: int, values: frozenset[str]) -> list[frozenset[str]]:
     """Addresses fold into networks, which are the atoms of a rule; everything else stands for itself."""
     if axis not in (1, 2):
         return [frozenset({value}) for value in sorted(values)]
-    folded = []
     addresses = {value: ip_network(value) for value in values if Endpoint.parse(value).kind == "address"}
-    for network in _collapsed(addresses.values()):
-        inside = (v for v, each in addresses.items() if each.version == network.version and _within(each, network))
-        folded.append(frozenset(inside))
-    return folded + [frozenset({value}) for value in sorted(values - set(addresses))]
+    starts = sorted(map(_start, _collapsed(addresses.values())))
+    folded: list[set[str]] = [set() for _ in starts]
+    for value, network in addresses.items():
+        folded[bisect_right(starts, _start(network)) - 1].add(value)  # folded networks are disjoint and hold all
+    return [*map(frozenset, folded), *(frozenset({value}) for value in sorted(values - set(addresses)))]
 
 
-def _within(network: IPv4Network | IPv6Network, wide: IPv4Network | IPv6Network) -> bool:
-    return network.subnet_of(wide)  # type: ignore[arg-type]  # one family, as the caller made sure
+def _start(network: IPv4Network | IPv6Network) -> tuple[int, int]:
+    return network.version, int(network.network_address)
 
 
 def _collapsed(networks: Iterable[IPv4Network | IPv6Network]) -> Sequence[IPv4Network | IPv6Network]:

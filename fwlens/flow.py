@@ -60,6 +60,7 @@ _ENTRY: Final[Columns] = {
     **dict.fromkeys(KEY, pl.String),
     "fault": pl.String,
     "slot": TIME,
+    "place": pl.String,
     "rows": pl.UInt32,
     "line": pl.UInt32,
 }
@@ -67,9 +68,10 @@ ENTRY: Final = pl.Schema(_ENTRY)
 """Log entries as a format reads them: texts as logged, `rows` of the log they stand for, `line` of the first one.
 
 `fault` says why an entry yields no flow (it is allowed, an alert, not to be parsed …) and is null for all others.
-`slot` is the time from which on it is counted apart (`Span`); the reader adds it, formats do not know it.
+The reader adds two columns that formats do not know: `slot`, the time from which on an entry is counted apart (`Span`),
+and `place`, the file that it stands in.
 """
-ENTRY_KEY: Final = (*KEY, "fault", "slot")
+ENTRY_KEY: Final = (*KEY, "fault", "slot", "place")
 
 _MATCHED: Final[Columns] = {
     **_FLOW,
@@ -181,12 +183,12 @@ def _direction() -> pl.Expr:
     return pl.when(pl.col("direction").is_null()).then(derived).otherwise(logged).alias("direction")
 
 
-def conform(entries: pl.DataFrame, path: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Entries of one file as flows, and what breaks a law.
+def conform(entries: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Entries as flows, and what breaks a law.
 
-    Returns the flows (`FLOW`, `slot` and `rows`, not folded) and the rest (`reason`, `rows`, `line`).
+    Returns the flows (`FLOW`, `slot`, `place` and `rows`, not folded) and the rest (`place`, `reason`, `rows`, `line`).
     """
-    faulty = entries.filter(pl.col("fault").is_not_null()).select("rows", "line", reason="fault")
+    faulty = entries.filter(pl.col("fault").is_not_null()).select("place", "rows", "line", reason="fault")
     sound = _with_addresses(entries.filter(pl.col("fault").is_null()))
     protocol = pl.col("protocol").str.strip_chars(" ").str.to_lowercase().str.replace(r"^(icmp(?:v6)?) .*$", "$1")
     host = pl.col("dst_fqdn")
@@ -207,7 +209,7 @@ def conform(entries: pl.DataFrame, path: str) -> tuple[pl.DataFrame, pl.DataFram
             ),
             cause=pl.col("cause").cast(CAUSES),
             plane=pl.col("plane").cast(PLANES),
-            origin=pl.concat_str(pl.lit(f"{path}:"), "line"),
+            origin=pl.concat_str("place", pl.lit(":"), "line"),
         )
         .with_columns(
             dst_fqdn=pl.when(pl.col("dst_fqdn") != "").then("dst_fqdn"),
@@ -219,11 +221,11 @@ def conform(entries: pl.DataFrame, path: str) -> tuple[pl.DataFrame, pl.DataFram
             .list.join(", ")
         )
     )
-    good = flows.filter(pl.col("broken") == "").select(*FLOW, "slot", "rows")
+    good = flows.filter(pl.col("broken") == "").select(*FLOW, "slot", "place", "rows")
     bad = flows.filter(pl.col("broken") != "").select(
-        "rows", "line", reason=pl.concat_str(pl.lit("breaks the law of: "), "broken")
+        "place", "rows", "line", reason=pl.concat_str(pl.lit("breaks the law of: "), "broken")
     )
-    return good, pl.concat([faulty, bad]).select("reason", "rows", "line")
+    return good, pl.concat([faulty, bad]).select("place", "reason", "rows", "line")
 
 
 def fold(flows: pl.LazyFrame | pl.DataFrame, *by: str) -> pl.DataFrame:

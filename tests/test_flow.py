@@ -16,12 +16,12 @@ WHEN = datetime(2025, 11, 26, 2, 14, 47, tzinfo=UTC)
 SOUND: Row = {
     "first_seen": WHEN, "last_seen": WHEN, "events": 3, "src_ip": "10.0.0.4", "dst_ip": "203.0.113.7", "dst_fqdn": None,
     "dst_port": "443", "protocol": "TCP", "direction": "Outbound", "action": "Deny", "cause": "no rule", "rule": None,
-    "plane": "nsg", "device": "/NSG", "fault": None, "slot": None, "rows": 2, "line": 9,
+    "plane": "nsg", "device": "/NSG", "fault": None, "slot": None, "place": "f", "rows": 2, "line": 9,
 }  # fmt: skip
 FLOWN: Row = {
     "first_seen": WHEN, "last_seen": WHEN, "events": 3, "src_ip": "10.0.0.4", "dst_ip": "203.0.113.7", "dst_fqdn": None,
     "dst_port": 443, "protocol": "tcp", "direction": "outbound", "action": "Deny", "cause": "no rule", "rule": None,
-    "plane": "nsg", "device": "/nsg", "origin": "f:9", "slot": None, "rows": 2,
+    "plane": "nsg", "device": "/nsg", "origin": "f:9", "slot": None, "place": "f", "rows": 2,
 }  # fmt: skip
 NAMED = {"dst_ip": None, "dst_fqdn": "pypi.example.org"}
 
@@ -31,7 +31,7 @@ def entries(*overs: Row) -> pl.DataFrame:
 
 
 def conformed(**over: Any) -> tuple[list[Row], list[Row]]:
-    good, bad = conform(entries(over), "f")
+    good, bad = conform(entries(over))
     return good.to_dicts(), bad.to_dicts()
 
 
@@ -64,7 +64,7 @@ def test_every_law_has_a_case_that_breaks_it_alone() -> None:
 
 @pytest.mark.parametrize(("law", "over"), [(law, over) for law, overs in BROKEN.items() for over in overs])
 def test_an_entry_that_breaks_one_law_is_set_aside_under_its_name(law: str, over: Row) -> None:
-    assert conformed(**over) == ([], [{"reason": f"breaks the law of: {law}", "rows": 2, "line": 9}])
+    assert conformed(**over) == ([], [{"place": "f", "reason": f"breaks the law of: {law}", "rows": 2, "line": 9}])
 
 
 def test_an_entry_that_breaks_several_laws_names_them_all_in_one_order() -> None:
@@ -73,7 +73,7 @@ def test_an_entry_that_breaks_several_laws_names_them_all_in_one_order() -> None
 
 
 def test_a_fault_of_the_format_is_kept_and_no_law_is_asked() -> None:
-    assert conformed(fault="alert", src_ip=None) == ([], [{"reason": "alert", "rows": 2, "line": 9}])
+    assert conformed(fault="alert", src_ip=None) == ([], [{"place": "f", "reason": "alert", "rows": 2, "line": 9}])
 
 
 def test_a_denial_without_host_name_may_lack_destination_and_port() -> None:
@@ -274,8 +274,8 @@ def test_entries_of_equal_texts_are_one_before_any_text_is_looked_at() -> None:
  max_size=8))  # fmt: skip
 def test_folding_before_conforming_changes_nothing(overs: list[Row]) -> None:
     logged = entries(*overs)
-    plain, lost = conform(logged, "f")
-    first, lost_first = conform(fold_entries(logged.lazy()).collect(), "f")
+    plain, lost = conform(logged)
+    first, lost_first = conform(fold_entries(logged.lazy()).collect())
     assert_frame_equal(fold(plain), fold(first))
     assert plain["rows"].sum() == first["rows"].sum()
     assert lost["rows"].sum() == lost_first["rows"].sum()

@@ -6,7 +6,7 @@ conversations, never the total size.
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, Final
 
 import polars as pl
@@ -33,6 +33,7 @@ _NO_FILES: Final = "folder without files"
 _FORBIDDEN: Final = "cannot be read"
 _EXPORT: Final = "Export Azure Firewall, NSG or VNet flow logs as JSON, CSV or Parquet."
 _WORKERS: Final = 2
+_CROWD: Final = 200_000
 _MERGE_AT: Final = 2_000_000
 
 Progress = Callable[[int, int], None]
@@ -60,18 +61,13 @@ class _Reading:
     place: Input
     span: Span
     with_allowed: bool
-    flows: list[pl.DataFrame] = field(default_factory=list)
+    entries: list[pl.DataFrame] = field(default_factory=list)
     formats: set[str] = field(default_factory=set)
     set_aside: list[Fault] = field(default_factory=list)
     rows_read: int = 0
-    rows_used: int = 0
     service_tags: bytes | None = None
     fault: str = ""
     unread: bool = False
-
-    def share(self) -> Share:
-        aside = self.set_aside
-        return Share(self.place.label, frozenset(self.formats), self.rows_read, self.rows_used, tuple(aside))
 
     def lose(self, faults: Iterable[Fault]) -> None:
         """Rows that the container could not give."""
@@ -80,19 +76,52 @@ class _Reading:
             self.set_aside.append(fault)
 
     def take(self, form: Format, raw: pl.LazyFrame) -> None:
-        """Raw rows of one format, folded, conformed and counted."""
+        """Raw rows of one format as entries, those with equal texts folded."""
         when = pl.col("first_seen")
         allowed = pl.when((pl.col("action") == "Allow") & (not self.with_allowed)).then(pl.lit(ALLOWED))
         outside = pl.when(~self.span.inside(when)).then(pl.lit(_OUTSIDE))
         entries = form.entries(raw).with_columns(
-            fault=pl.coalesce("fault", allowed, outside), slot=self.span.slot(when)
+            fault=pl.coalesce("fault", allowed, outside), slot=self.span.slot(when), place=pl.lit(self.place.label)
         )
-        good, bad = flow.conform(flow.fold_entries(entries).collect(engine="streaming"), self.place.label)
         self.formats.add(form.name)
-        self.rows_used += int(good["rows"].sum())
+        self.entries.append(flow.fold_entries(entries).collect(engine="streaming"))
+
+
+@dataclass(slots=True)
+class _Conforming:
+    """Entries of many files on their way to flows, put into our words a crowd at a time: each time costs the same."""
+
+    waiting: list[pl.DataFrame] = field(default_factory=list)
+    flows: list[pl.DataFrame] = field(default_factory=lambda: [_NOTHING])
+    used: dict[str, int] = field(default_factory=dict)
+    set_aside: dict[str, list[Fault]] = field(default_factory=dict)
+
+    def add(self, entries: Iterable[pl.DataFrame]) -> None:
+        """Entries to conform, now or later."""
+        self.waiting += entries
+        if sum(frame.height for frame in self.waiting) > _CROWD:
+            self.settle()
+
+    def settle(self) -> None:
+        """Conform what waits, and fold the flows if they have become many."""
+        if not self.waiting:
+            return
+        good, bad = flow.conform(pl.concat(self.waiting))
+        self.waiting = []
+        for place, rows in good.group_by("place").agg(pl.col("rows").sum()).iter_rows():
+            self.used[place] = self.used.get(place, 0) + rows
+        reasons = bad.group_by("place", "reason").agg(pl.col("rows").sum(), pl.col("line").min())
+        for place, *fault in reasons.sort("place", "reason").iter_rows():
+            self.set_aside.setdefault(place, []).append((fault[0], fault[1], fault[2]))
         self.flows.append(flow.fold(good, "slot"))
-        reasons = bad.group_by("reason").agg(pl.col("rows").sum(), pl.col("line").min()).sort("reason")
-        self.set_aside += reasons.select("reason", "rows", "line").rows()
+        if sum(part.height for part in self.flows) > _MERGE_AT + 2 * self.flows[0].height:
+            self.flows = [flow.fold(pl.concat(self.flows), "slot")]
+
+    def share(self, reading: _Reading) -> Share:
+        """One file's share of the ledger, when all is settled."""
+        place = reading.place.label
+        aside = (*reading.set_aside, *self.set_aside.get(place, ()))
+        return Share(place, frozenset(reading.formats), reading.rows_read, self.used.get(place, 0), aside)
 
 
 def read(
@@ -114,22 +143,22 @@ def read(
         return _read_input(_Reading(place, span, with_allowed), stdin)
 
     places = list(files.inputs(paths))
-    shares, faults, tags, parts = [], [], [], [_NOTHING]
+    conforming, readings, faults, tags = _Conforming(), list[_Reading](), [], []
     with ThreadPoolExecutor(_WORKERS) as pool:
         for reading in pool.map(one, places):
-            shares.append(reading.share())
-            parts += reading.flows
+            conforming.add(reading.entries)
+            readings.append(replace(reading, entries=[], service_tags=None))
             if progress:
-                progress(len(shares), len(places))
-            if sum(part.height for part in parts) > _MERGE_AT + 2 * parts[0].height:
-                parts = [flow.fold(pl.concat(parts), "slot")]
+                progress(len(readings), len(places))
             if reading.service_tags:
                 tags.append((reading.place.label, reading.service_tags))
             if reading.fault and (reading.place.named or reading.unread or len(places) == 1):
                 faults.append(reading.fault)
-    if len(places) > 1 and not faults and not any(share.formats for share in shares):
+    if len(places) > 1 and not faults and not any(reading.formats for reading in readings):
         faults.append(f"None of these {len(places)} files holds a log that fwlens knows. {_EXPORT}")
-    slots = flow.fold(pl.concat(parts), "slot")
+    conforming.settle()
+    shares = [conforming.share(reading) for reading in readings]
+    slots = flow.fold(pl.concat(conforming.flows), "slot")
     return Flows(flow.fold(slots), add_up(shares), slots, tuple(sorted(tags)), tuple(faults))
 
 

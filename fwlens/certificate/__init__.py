@@ -289,7 +289,7 @@ class _Check:
             for flow, hits in self._hits.items()
             if hits
         }
-        return fooling(wants)
+        return fooling(wants, len(self.rules))
 
     def _far(self, flow: Flow) -> str:
         requirement = self.known.get(flow.requirement or "")

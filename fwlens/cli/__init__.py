@@ -6,13 +6,13 @@ do it, 2 wrong usage, 3 only with --check: there is something to allow.
 
 import os
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from fwlens.cli.asking import asked, flows_of, matched_of
 from fwlens.cli.look import catalog_app, tags_app
 from fwlens.cli.options import (
     AtMost,
@@ -34,14 +34,8 @@ from fwlens.cli.options import (
     Until,
     WithAllowed,
 )
-from fwlens.cli.terminal import Progress, leave, put, say, tell
+from fwlens.cli.terminal import leave, put, say, tell
 from fwlens.errors import FwlensError
-
-if TYPE_CHECKING:
-    from datetime import timedelta
-
-    from fwlens.run import Ask, Matched
-    from fwlens.source import Flows
 
 app = typer.Typer(
     help="From denied flows in Azure's network logs to the fewest documented allow rules. Sends nothing anywhere.",
@@ -115,7 +109,7 @@ def recommend(
     from fwlens import answer as answers
     from fwlens import run, table
 
-    ask = _ask(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed)
+    ask = asked(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed)
     ask = replace(
         ask,
         platform=platform.value if platform else None,
@@ -125,7 +119,7 @@ def recommend(
         at_most=at_most,
     )
     _ = ask.asked  # a wrong region or subnet is told before hours of logs are read
-    found = _matched(ask)
+    found = matched_of(ask)
     said, more = run.answered(ask, found, with_curve=curve)
     if curve:
         put(table.curve([(step.rules, step.surplus) for step in more.curve], as_json=form is Form.JSON), output)
@@ -147,7 +141,7 @@ def flows(
     """What was read: folded flows and the ledger, before anything is matched."""
     from fwlens import answer, table
 
-    read = _read(_ask(logs, None, None, None, None, None, since, until, with_allowed))
+    read = flows_of(asked(logs, None, None, None, None, None, since, until, with_allowed))
     shown = answer.flows_to_json if form is Form.JSON else table.flows_as_text
     put(shown(read.rows, read.ledger), output)
     leave(read)
@@ -170,7 +164,7 @@ def match(
     """Every flow with its verdict and the requirement that explains it."""
     from fwlens import answer, run, table
 
-    found = _matched(_ask(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed))
+    found = matched_of(asked(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed))
     if form is Form.JSON:
         text = answer.flows_to_json(found.rows, found.flows.ledger, answer.MATCHED_SCHEMA)
     else:
@@ -197,7 +191,7 @@ def verify(
     from fwlens import run, table
 
     read = documents.read(document)
-    ask = _ask(
+    ask = asked(
         logs,
         read.asked.region,
         list(read.profiles),
@@ -208,7 +202,7 @@ def verify(
         until,
         False,
     )
-    found = _matched(ask)
+    found = matched_of(ask)
     certificate = run.verified(read, found)
     put(table.certificate(certificate).encode() or b"No rules, and nothing that needs one.\n", None)
     tell(run.advice(found))
@@ -242,55 +236,14 @@ def backtest(
     from fwlens import backtest as tests
     from fwlens import run, table
 
-    ask = _ask(logs, region, profile, service_tags, catalog, never_override, None, None, False)
+    ask = asked(logs, region, profile, service_tags, catalog, never_override, None, None, False)
     ask = replace(ask, platform=platform.value if platform else None, dns_proxy=dns_proxy, subnets=tuple(subnet or ()))
     ask = replace(ask, breadth=breadth.value)
     learned, tried = run.how_long(train), run.how_long(test)
-    read = _read(ask, every=tests.slot(learned, tried))
+    read = flows_of(ask, every=tests.slot(learned, tried))
     found = list(tests.trials(ask, read, learned, tried))
     put(answers.trials_to_json(found) if form is Form.JSON else table.trials(found).encode(), output)
     leave(read)
-
-
-def _ask(
-    logs: list[str],
-    region: str | None,
-    profiles: list[str] | None,
-    service_tags: Path | None,
-    catalogs: list[Path] | None,
-    never_override: list[str] | None,
-    since: str | None,
-    until: str | None,
-    with_allowed: bool,
-) -> "Ask":
-    from fwlens.run import Ask, when
-
-    now = time.time()
-    return Ask(
-        logs=tuple(logs),
-        region=region,
-        profiles=tuple(profiles or ()),
-        service_tags=service_tags,
-        catalogs=tuple(catalogs or ()),
-        never_override=tuple(never_override or ()),
-        since=when(since, now) if since else None,
-        until=when(until, now) if until else None,
-        with_allowed=with_allowed,
-    )
-
-
-def _read(ask: "Ask", every: "timedelta | None" = None) -> "Flows":
-    from fwlens import run
-
-    with Progress() as progress:
-        return run.flows_of(ask, sys.stdin.buffer, progress, every)
-
-
-def _matched(ask: "Ask") -> "Matched":
-    from fwlens import run
-
-    _ = ask.choice  # a wrong region is told before hours of logs are read
-    return run.matched(ask, _read(ask))
 
 
 if __name__ == "__main__":

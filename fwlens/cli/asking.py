@@ -1,0 +1,58 @@
+"""Knows the way from the common options to what was read and matched."""
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fwlens.cli.terminal import Progress
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from fwlens.run import Ask, Matched
+    from fwlens.source import Flows
+
+
+def asked(
+    logs: list[str],
+    region: str | None,
+    profiles: list[str] | None,
+    service_tags: Path | None,
+    catalogs: list[Path] | None,
+    never_override: list[str] | None,
+    since: str | None,
+    until: str | None,
+    with_allowed: bool,
+) -> "Ask":
+    """What the common options say."""
+    from fwlens.run import Ask, when
+
+    now = time.time()
+    return Ask(
+        logs=tuple(logs),
+        region=region,
+        profiles=tuple(profiles or ()),
+        service_tags=service_tags,
+        catalogs=tuple(catalogs or ()),
+        never_override=tuple(never_override or ()),
+        since=when(since, now) if since else None,
+        until=when(until, now) if until else None,
+        with_allowed=with_allowed,
+    )
+
+
+def flows_of(ask: "Ask", every: "timedelta | None" = None) -> "Flows":
+    """Read the logs, with a bar where somebody watches."""
+    from fwlens import run
+
+    with Progress() as progress:
+        return run.flows_of(ask, sys.stdin.buffer, progress, every)
+
+
+def matched_of(ask: "Ask") -> "Matched":
+    """Read the logs and give every flow its verdict."""
+    from fwlens import run
+
+    _ = ask.choice  # a wrong region is told before hours of logs are read
+    return run.matched(ask, flows_of(ask))

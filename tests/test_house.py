@@ -30,13 +30,14 @@ ARROWS: dict[str, set[str]] = {
     "match": {"address", "flow", "names", "requirement", "rule", "tags"},
     "cover": set(),
     "recommend": {"address", "cover", "errors", "flow", "names", "requirement", "rule", "tags"},
+    "emit": {"errors", "rule"},
     "certificate": {"address", "flow", "names", "proof", "requirement", "rule", "tags"},
     # what puts stages together, and what tells people
     "answer": {"document", "flow", "ledger", "proof", "requirement", "rule"},
     "run": NOUNS | {"answer", "catalog", "certificate", "match", "recommend", "source"},
     "backtest": NOUNS | {"catalog", "certificate", "match", "recommend", "run", "source"},
     "table": NOUNS | {"answer"},
-    "cli": NOUNS | {"answer", "backtest", "catalog", "run", "source", "table"},
+    "cli": NOUNS | {"answer", "backtest", "catalog", "emit", "run", "source", "table"},
 }
 
 # Libraries that stay in their place; all others (polars, the standard library) are free.

@@ -12,25 +12,34 @@ from typing import Annotated
 
 import typer
 
+from fwlens.cli import emit as emitting
 from fwlens.cli.asking import asked, flows_of, matched_of
 from fwlens.cli.look import catalog_app, tags_app
 from fwlens.cli.options import (
+    AnswerForm,
+    AnswerFormat,
     AtMost,
+    Below,
     Breadth,
     Breadths,
     Catalogs,
     DnsProxy,
     Form,
     Format,
+    IpGroups,
     Logs,
     Never,
     Output,
+    Place,
     Platforms,
     Profiles,
     Region,
+    Rollback,
     Since,
     Subnets,
     TagFile,
+    Taken,
+    TargetName,
     Until,
     WithAllowed,
 )
@@ -47,6 +56,7 @@ app = typer.Typer(
 )
 app.add_typer(catalog_app, name="catalog")
 app.add_typer(tags_app, name="tags")
+app.add_typer(emitting.emit_app)
 
 
 def main() -> None:
@@ -98,8 +108,13 @@ def recommend(
     breadth: Breadths = Breadth.OBSERVED,
     at_most: AtMost = None,
     curve: Annotated[bool, typer.Option("--curve", help="Print rules against surplus instead of the answer.")] = False,
-    form: Format = Form.TABLE,
-    output: Output = None,
+    form: AnswerFormat = AnswerForm.TABLE,
+    output: Place = None,
+    target: TargetName = None,
+    priority_below: Below = None,
+    priority_taken: Taken = None,
+    ip_groups: IpGroups = False,
+    rollback: Rollback = None,
     check: Annotated[bool, typer.Option("--check", help="Exit with 3 if there is something to allow.")] = False,
 ) -> None:
     """The fewest documented allow rules for what was blocked, and everything else that was.
@@ -119,14 +134,20 @@ def recommend(
         at_most=at_most,
     )
     _ = ask.asked  # a wrong region or subnet is told before hours of logs are read
+    file = Path(output) if output else None
+    is_text = form not in (AnswerForm.TABLE, AnswerForm.JSON)
+    place = emitting.options(target, priority_below, priority_taken, ip_groups=ip_groups) if is_text else None
     found = matched_of(ask)
     said, more = run.answered(ask, found, with_curve=curve)
     if curve:
-        put(table.curve([(step.rules, step.surplus) for step in more.curve], as_json=form is Form.JSON), output)
+        put(table.curve([(step.rules, step.surplus) for step in more.curve], as_json=form is AnswerForm.JSON), file)
+    elif place is not None:
+        emitting.write(said.recommendations, form.value, place, output, rollback)
+        tell(emitting.handed_back(said.unsaid))
     else:
-        put(answers.to_json(said) if form is Form.JSON else table.recommendations(said).encode(), output)
+        put(answers.to_json(said) if form is AnswerForm.JSON else table.recommendations(said).encode(), file)
     tell(run.advice(found))
-    leave(found.flows, check=check and bool(said.recommendations or said.unsaid))
+    leave(found.flows, failed=is_text and bool(said.unsaid), check=check and bool(said.recommendations or said.unsaid))
 
 
 @app.command()

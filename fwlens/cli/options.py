@@ -14,6 +14,32 @@ class Form(StrEnum):
     JSON = "json"
 
 
+class Artefact(StrEnum):
+    """The forms in which rules are applied, or asked for."""
+
+    ARM = "arm"
+    BICEP = "bicep"
+    TERRAFORM = "terraform"
+    AZ = "az"
+    YAML = "yaml"
+    CSV = "csv"
+    MARKDOWN = "markdown"
+
+
+class AnswerForm(StrEnum):
+    """How an answer is printed, or its rules written."""
+
+    TABLE = "table"
+    JSON = "json"
+    ARM = "arm"
+    BICEP = "bicep"
+    TERRAFORM = "terraform"
+    AZ = "az"
+    YAML = "yaml"
+    CSV = "csv"
+    MARKDOWN = "markdown"
+
+
 class Breadth(StrEnum):
     """How much of a documented way a rule opens."""
 
@@ -31,7 +57,7 @@ class PlatformName(StrEnum):
 
 Logs = Annotated[
     list[str],
-    typer.Argument(metavar="LOG...", help="Files, folders, globs, or - for standard input.", show_default=False),
+    typer.Argument(metavar="LOG", help="Files, folders, globs, or - for standard input.", show_default=False),
 ]
 Region = Annotated[str | None, typer.Option("--region", help="The region that <region> stands for, e.g. westeurope.")]
 Profiles = Annotated[list[str] | None, typer.Option("--profile", help="Only needs of this profile (repeatable).")]
@@ -50,3 +76,14 @@ AtMost = Annotated[int | None, typer.Option("--at-most", min=1, help="Merge rule
 DnsProxy = Annotated[bool, typer.Option("--dns-proxy", help="The firewall is the clients' DNS proxy.")]
 Format = Annotated[Form, typer.Option("--format", help="table or json.")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write there instead of to standard output.")]
+AnswerFormat = Annotated[AnswerForm, typer.Option("--format", help="The answer, or its rules as they are applied.")]
+Below = Annotated[
+    int | None, typer.Option("--priority-below", min=101, help="Come before this rule (NSG) or group (firewall).")
+]
+Taken = Annotated[list[int] | None, typer.Option("--priority-taken", help="A priority in use (repeatable).")]
+TargetName = Annotated[str | None, typer.Option("--target", help="The policy, NSG or workspace, by name.")]
+IpGroups = Annotated[bool, typer.Option("--ip-groups", help="Name the firewall's sources by IP groups.")]
+Rollback = Annotated[Path | None, typer.Option("--rollback", help="Write there what takes the rules back.")]
+Place = Annotated[
+    str | None, typer.Option("--output", "-o", help="Write there instead of to standard output; rules also to FOLDER/.")
+]

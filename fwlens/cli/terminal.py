@@ -69,10 +69,10 @@ def tell(lines: Iterable[str]) -> None:
         say(f"fwlens: {line}")
 
 
-def leave(read: "Flows", *, check: bool = False) -> None:
+def leave(read: "Flows", *, failed: bool = False, check: bool = False) -> None:
     """Say what could not be read; a log that was asked for by name and is none makes the whole run fail."""
     tell(read.faults)
-    if read.faults:
+    if read.faults or failed:
         raise typer.Exit(1)
     if check:
         raise typer.Exit(3)

@@ -1,5 +1,6 @@
 """Knows what a person should doubt before applying a rule, in whole sentences and in a fixed order."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +13,9 @@ _BASIS: Final = {
     "vendor": "Not in Microsoft's lists, documented by the vendor: {}.",
     "observed": "Not documented by itself, seen in the logs of others: {}.",
 }
+# What Azure lets a rule be called: letters, digits, underscores, dots, hyphens (and spaces and slashes between groups).
+_PLAIN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./ -]{0,200}")
+_NOT_PLAIN: Final = "(a name that is not plain)"
 _FEATURE: Final = {"azure-firewall": ("FW", "Azure Firewall"), "nsg": ("NSG", "an NSG")}
 
 
@@ -43,9 +47,10 @@ def doubts(
 
 
 def _denials(names: Iterable[str]) -> Iterator[str]:
-    unique = {name.casefold(): name for name in sorted(names, reverse=True)}
+    """A name is told only if it is plain: it comes from a log, and doubts are read, copied and mailed."""
+    unique = {name.casefold(): name if _PLAIN.fullmatch(name) else _NOT_PLAIN for name in sorted(names, reverse=True)}
     if unique:
-        yield f"Denied by rule {', '.join(sorted(unique.values()))}; an allow must come before it."
+        yield f"Denied by rule {', '.join(sorted(set(unique.values())))}; an allow must come before it."
 
 
 def _documents(requirements: Sequence[Requirement], seen: frozenset[Endpoint]) -> Iterator[str]:

@@ -1,0 +1,117 @@
+"""Knows the way from recommendations to the texts that people apply, and where those are put."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fwlens.cli.options import Artefact, Below, IpGroups, Place, PlatformName, Rollback, Taken, TargetName
+from fwlens.cli.terminal import put, say, tell
+from fwlens.errors import FwlensError
+
+if TYPE_CHECKING:
+    from fwlens.emit import Artefact as Text
+    from fwlens.emit import Options
+    from fwlens.rule import Recommendation, Unsaid
+
+emit_app = typer.Typer(rich_markup_mode=None)
+
+
+@emit_app.command("emit")
+def emit(
+    documents: Annotated[
+        list[str],
+        typer.Argument(metavar="RECOMMENDATIONS.json", help="Answers in JSON, edited or not; - for stdin."),
+    ],
+    form: Annotated[Artefact, typer.Option("--format", help="How the rules are applied, or asked for.")],
+    platform: Annotated[PlatformName | None, typer.Option("--platform", help="Only rules of this platform.")] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", help="Only what this firewall or NSG denied (the end of its id).")
+    ] = None,
+    target: TargetName = None,
+    priority_below: Below = None,
+    priority_taken: Taken = None,
+    ip_groups: IpGroups = False,
+    output: Place = None,
+    rollback: Rollback = None,
+) -> None:
+    """The rules of one or more answers as Azure takes them, proven against its limits first.
+
+    Example: fwlens emit answer.json --format bicep --platform azure-firewall -o fwlens.bicep --rollback undo.sh
+    """
+    from fwlens import document
+
+    read = [
+        document.parse(sys.stdin.buffer.read(), "standard input") if each == "-" else document.read(Path(each))
+        for each in documents
+    ]
+    wanted = [
+        one
+        for each in read
+        for one in each.recommendations
+        if (platform is None or one.rule.platform == platform.value) and _is_at(one, device)
+    ]
+    write(wanted, form.value, options(target, priority_below, priority_taken, ip_groups=ip_groups), output, rollback)
+
+
+def _is_at(one: "Recommendation", device: str | None) -> bool:
+    return device is None or any(each.casefold().endswith(device.casefold()) for each in one.evidence.devices)
+
+
+def options(target: str | None, below: int | None, taken: list[int] | None, *, ip_groups: bool) -> "Options":
+    """What the options say about the place that the rules go to."""
+    from fwlens.emit import Options
+
+    return Options(target, below, frozenset(taken or ()), ip_groups)
+
+
+def write(
+    recommendations: Sequence["Recommendation"], form: str, place: "Options", output: str | None, rollback: Path | None
+) -> None:
+    """Put the rules, and what takes them back, where they were asked for: a file, a folder, or standard output."""
+    from fwlens.emit import emit
+
+    written = emit(recommendations, form, place)
+    if not written:
+        say("fwlens: no rules, so nothing was written.")
+        return
+    if output is not None and (output.endswith(("/", os.sep)) or Path(output).is_dir()):
+        _write_folder(written, Path(output), rollback)
+    elif len(written) > 1:
+        names = " and ".join(str(each.platform) for each in written)
+        raise FwlensError(
+            f"There are rules for {names}, and one {form} is for one of them: write all into a folder (-o rules/), or "
+            "take --format json and give the answer to `fwlens emit --platform`."
+        )
+    else:
+        put(written[0].text.encode(), Path(output) if output else None)
+        if rollback is not None:
+            put(written[0].undo.encode(), rollback)
+    for each in written:
+        tell(each.remarks)
+
+
+def handed_back(unsaid: Sequence["Unsaid"]) -> Iterator[str]:
+    """What the platform cannot hold and the written rules leave out, one line per reason."""
+    reasons: dict[str, int] = {}
+    for one in unsaid:
+        why = f"{one.platform}: {one.requirement}: {one.why}"
+        reasons[why] = reasons.get(why, 0) + 1
+    for why, flows in reasons.items():
+        yield f"{flows} blocked conversation{'s' if flows > 1 else ''} left out, {why}."
+
+
+def _write_folder(written: Sequence["Text"], folder: Path, rollback: Path | None) -> None:
+    if rollback is not None:
+        raise FwlensError("In a folder, what takes rules back is written beside them: leave out --rollback.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FwlensError(f"{folder}: cannot be made ({error.strerror}). Choose another place with -o.") from None
+    for each in written:
+        put(each.text.encode(), folder / each.file_name)
+        put(each.undo.encode(), folder / each.undo_name)
+        say(f"fwlens: wrote {folder / each.file_name} and {folder / each.undo_name}.")

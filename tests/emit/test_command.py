@@ -1,0 +1,144 @@
+"""`fwlens emit` and `recommend --format …` as a user meets them, on the sample night."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fwlens import document
+from fwlens.emit import PLATFORMS
+from fwlens.emit.ticket import TICKETS
+from tests.emit.parsed import PARSERS, opened
+from tests.test_cli import ROOT, fwlens, said
+
+SAMPLE = ("sample_logs/", "--region", "westeurope")
+
+
+@pytest.fixture(scope="session")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The answer for the sample night, as it was denied and for each platform."""
+    folder = tmp_path_factory.mktemp("answers")
+    found: dict[str, Path] = {
+        "": folder / "night.json",
+        **{str(platform): folder / f"{platform}.json" for platform in PLATFORMS},
+    }
+    for platform, path in found.items():
+        chosen = ("--platform", platform) if platform else ()
+        assert said("recommend", *SAMPLE, *chosen, "--format", "json", "-o", str(path)) == (0, "", "")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("platform", "form"), [(p, f) for p, target in PLATFORMS.items() for f in (*target.forms, *TICKETS)]
+)
+def test_every_form_of_the_sample_night_reads_back_as_its_rules(
+    answers: dict[str, Path], platform: str, form: str
+) -> None:
+    read = document.read(answers[platform]).recommendations
+    done = fwlens("emit", str(answers[platform]), "--format", form, "--priority-below", "4000")
+    assert done.returncode == 0
+    assert set(PARSERS[form](done.stdout.decode())) == {opened(one.rule) for one in read}
+
+
+def test_an_answer_for_several_platforms_asks_which_one_or_for_a_folder(answers: dict[str, Path]) -> None:
+    code, out, err = said("emit", str(answers[""]), "--format", "bicep", "--priority-below", "4000")
+    assert (code, out) == (1, "")
+    assert err == (
+        "fwlens: There are rules for azure-firewall and nsg, and one bicep is for one of them: write all into a folder "
+        "(-o rules/), or take --format json and give the answer to `fwlens emit --platform`.\n"
+    )
+
+
+def test_into_a_folder_go_one_file_for_each_platform_and_what_takes_it_back(
+    answers: dict[str, Path], tmp_path: Path
+) -> None:
+    folder = tmp_path / "rules"
+    code, out, _ = said(
+        "emit", str(answers[""]), "--format", "terraform", "--priority-below", "4000", "-o", f"{folder}/"
+    )
+    assert (code, out) == (0, "")
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "azure-firewall.tf",
+        "azure-firewall.undo.tf",
+        "nsg.tf",
+        "nsg.undo.tf",
+    ]
+
+
+def test_a_file_and_its_rollback_are_written_where_they_were_asked_for(
+    answers: dict[str, Path], tmp_path: Path
+) -> None:
+    text, undo = tmp_path / "fwlens.sh", tmp_path / "undo.sh"
+    words = ("emit", str(answers["aml-managed-network"]), "--format", "az", "-o", str(text), "--rollback", str(undo))
+    assert said(*words) == (
+        0,
+        "",
+        "fwlens: The first FQDN rule of a managed network brings a firewall of its own, which is billed by the hour.\n"
+        "fwlens: The workspace must have the isolation mode that allows approved outbound traffic only.\n",
+    )
+    rules = text.read_text("utf-8").count("outbound-rule set")
+    assert undo.read_text("utf-8").count("outbound-rule remove") == rules == 16
+
+
+def test_an_answer_from_a_pipe_and_an_earlier_one_are_written_together(answers: dict[str, Path]) -> None:
+    later = json.loads(answers["azure-firewall"].read_bytes())
+    kept = later["recommendations"]
+    later["recommendations"] = kept[:2]
+    earlier = dict(later, recommendations=kept[1:])
+    both = fwlens("emit", "-", str(answers["azure-firewall"]), "--format", "arm", stdin=json.dumps(later).encode())
+    assert both.stdout == fwlens("emit", str(answers["azure-firewall"]), "--format", "arm").stdout
+    alone = fwlens("emit", "-", "--format", "arm", stdin=json.dumps(earlier).encode())
+    assert len(PARSERS["arm"](alone.stdout.decode())) == len(kept) - 1
+
+
+def test_what_the_platform_cannot_hold_is_told_and_the_exit_code_is_1() -> None:
+    code, out, err = said("recommend", *SAMPLE, "--platform", "aml-managed-network", "--format", "yaml")
+    assert code == 1
+    assert len(PARSERS["yaml"](out)) == 16
+    assert (
+        "fwlens: 4 blocked conversations left out, aml-managed-network: aml/compute-management: the managed network makes "
+        "the rule for tag:AzureMachineLearning itself.\n"
+    ) in err
+
+
+def test_only_what_a_device_denied_is_written(answers: dict[str, Path]) -> None:
+    read = document.read(answers[""]).recommendations
+    mine = {opened(one.rule) for one in read if any(each.endswith("/nsg-ml") for each in one.evidence.devices)}
+    done = fwlens("emit", str(answers[""]), "--format", "csv", "--device", "/NSG-ML")
+    assert set(PARSERS["csv"](done.stdout.decode())) == mine
+    assert 0 < len(mine) < len(read)
+
+
+def test_nothing_to_allow_writes_nothing_and_says_so(answers: dict[str, Path]) -> None:
+    code, out, err = said("emit", str(answers[""]), "--format", "arm", "--device", "nowhere")
+    assert (code, out, err) == (0, "", "fwlens: no rules, so nothing was written.\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("--target", "a b"), 1, "fwlens: 'a b' is no name of an Azure resource: letters, digits, and _ . - within.\n"),
+        (
+            ("--target", "x']"),
+            1,
+            'fwlens: "x\']" is no name of an Azure resource: letters, digits, and _ . - within.\n',
+        ),
+        (("--platform", "nsg"), 1, "with --priority-below (the smallest, if several rules denied).\n"),
+        (("--platform", "cisco"), 2, "'cisco' is not one of 'azure-firewall', 'nsg', 'aml-managed-network'"),
+        (("--priority-below", "9"), 2, "--priority-below"),
+    ],
+)
+def test_wrong_words_are_one_sentence(
+    answers: dict[str, Path], words: tuple[str, ...], code: int, message: str
+) -> None:
+    done = fwlens("emit", str(answers[""]), "--format", "arm", *words, COLUMNS="300")
+    assert (done.returncode, done.stdout) == (code, b"")
+    assert message in done.stderr.decode()
+
+
+def test_the_readme_shows_a_rule_as_it_is_written(answers: dict[str, Path]) -> None:
+    quoted = (ROOT / "README.md").read_text("utf-8").partition("```bicep\n")[2].partition("```")[0].splitlines()
+    done = fwlens("emit", str(answers["azure-firewall"]), "--format", "bicep")
+    assert len(quoted) > 10
+    printed = [line.strip() for line in done.stdout.decode().splitlines()]
+    assert "\n".join(line.strip() for line in quoted) in "\n".join(printed)

@@ -72,20 +72,21 @@ def write(
     recommendations: Sequence["Recommendation"], form: str, place: "Options", output: str | None, rollback: Path | None
 ) -> None:
     """Put the rules, and what takes them back, where they were asked for: a file, a folder, or standard output."""
-    from fwlens.emit import emit
+    from fwlens.emit import emit, platforms_of
 
-    written = emit(recommendations, form, place)
-    if not written:
-        say("fwlens: no rules, so nothing was written.")
-        return
-    if output is not None and (output.endswith(("/", os.sep)) or Path(output).is_dir()):
-        _write_folder(written, Path(output), rollback)
-    elif len(written) > 1:
-        names = " and ".join(str(each.platform) for each in written)
+    is_folder = output is not None and (output.endswith(("/", os.sep)) or Path(output).is_dir())
+    platforms = platforms_of(recommendations, form)
+    if len(platforms) > 1 and not is_folder:
+        names = " and ".join(platforms)
         raise FwlensError(
             f"There are rules for {names}, and one {form} is for one of them: write all into a folder (-o rules/), or "
             "take --format json and give the answer to `fwlens emit --platform`."
         )
+    written = emit(recommendations, form, place)
+    if not written:
+        say("fwlens: no rules, so nothing was written.")
+    elif output is not None and is_folder:
+        _write_folder(written, Path(output), rollback)
     else:
         put(written[0].text.encode(), Path(output) if output else None)
         if rollback is not None:

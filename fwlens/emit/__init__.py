@@ -14,7 +14,7 @@ from fwlens.emit.ticket import TICKETS
 from fwlens.errors import FwlensError
 from fwlens.rule import Platform, Recommendation
 
-__all__ = ["FORMS", "PLATFORMS", "Artefact", "Options", "emit", "forms_of"]
+__all__ = ["FORMS", "PLATFORMS", "Artefact", "Options", "emit", "forms_of", "platforms_of"]
 
 PLATFORMS: Final[Mapping[Platform, Target]] = {
     target.name: target for target in (azure_firewall.TARGET, nsg.TARGET, aml_managed_network.TARGET)
@@ -44,6 +44,11 @@ def forms_of(platform: Platform) -> tuple[str, ...]:
     return tuple(PLATFORMS[platform].forms)
 
 
+def platforms_of(recommendations: Sequence[Recommendation], form: str) -> tuple[Platform, ...]:
+    """The platforms that get an artefact each; none where one text of the form holds rules of any platform."""
+    return () if form in TICKETS else tuple(dict.fromkeys(one.rule.platform for one in in_order(recommendations)))
+
+
 def emit(recommendations: Sequence[Recommendation], form: str, options: Options) -> tuple[Artefact, ...]:
     """The rules in one form: one artefact for each platform among them, or a single one where the form is for any.
 
@@ -52,13 +57,12 @@ def emit(recommendations: Sequence[Recommendation], form: str, options: Options)
     """
     prove_words(recommendations)
     ordered = tuple(in_order(recommendations))
-    platforms = dict.fromkeys(one.rule.platform for one in ordered)
     if form in TICKETS:
         ticket = TICKETS[form]
         texts = ticket.render(ordered, options), ticket.undo(ordered, options)
         name = f"rules.{ticket.suffix}", f"rules.{ticket.undo_suffix}"
         return (Artefact(None, form, name[0], texts[0], name[1], texts[1]),)
-    return tuple(_artefact(PLATFORMS[platform], ordered, form, options) for platform in platforms)
+    return tuple(_artefact(PLATFORMS[platform], ordered, form, options) for platform in platforms_of(ordered, form))
 
 
 def _artefact(target: Target, ordered: Sequence[Recommendation], form: str, options: Options) -> Artefact:

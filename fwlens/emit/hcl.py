@@ -87,7 +87,7 @@ def variable(name: str, about: str) -> Block:
 
 
 def removed(addresses: Sequence[str]) -> str:
-    """Terraform's own way to take resources back: `removed` blocks in their place."""
+    """Terraform's own way to take resources back: `removed` blocks in their place, never beside them."""
     lifecycle = Block("lifecycle", (), (("destroy", Expression("true")),))
     blocks = [Block("removed", (), (("from", Expression(each)),), (lifecycle,)) for each in addresses]
     return write(blocks, "Takes the rules of fwlens back: put this file in the place of the one that added them.")

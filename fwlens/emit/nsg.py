@@ -253,7 +253,7 @@ TARGET: Final = Target(
     {
         "arm": Form("arm.json", _arm, "undo.sh", _undo),
         "bicep": Form("bicep", _bicep, "undo.sh", _undo),
-        "terraform": Form("tf", _terraform, "undo.tf", _undo_terraform),
+        "terraform": Form("tf", _terraform, "tf.undo", _undo_terraform),
         "az": Form("sh", _az, "undo.sh", _undo),
     },
 )

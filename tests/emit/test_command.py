@@ -41,7 +41,7 @@ def test_every_form_of_the_sample_night_reads_back_as_its_rules(
 
 
 def test_an_answer_for_several_platforms_asks_which_one_or_for_a_folder(answers: dict[str, Path]) -> None:
-    code, out, err = said("emit", str(answers[""]), "--format", "bicep", "--priority-below", "4000")
+    code, out, err = said("emit", str(answers[""]), "--format", "bicep")
     assert (code, out) == (1, "")
     assert err == (
         "fwlens: There are rules for azure-firewall and nsg, and one bicep is for one of them: write all into a folder "
@@ -59,9 +59,9 @@ def test_into_a_folder_go_one_file_for_each_platform_and_what_takes_it_back(
     assert (code, out) == (0, "")
     assert sorted(path.name for path in folder.iterdir()) == [
         "azure-firewall.tf",
-        "azure-firewall.undo.tf",
+        "azure-firewall.tf.undo",
         "nsg.tf",
-        "nsg.undo.tf",
+        "nsg.tf.undo",
     ]
 
 
@@ -117,6 +117,7 @@ def test_nothing_to_allow_writes_nothing_and_says_so(answers: dict[str, Path]) -
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
+        ((), 1, "fwlens: There are rules for azure-firewall and nsg, and one arm is for one of them"),
         (("--target", "a b"), 1, "fwlens: 'a b' is no name of an Azure resource: letters, digits, and _ . - within.\n"),
         (
             ("--target", "x']"),

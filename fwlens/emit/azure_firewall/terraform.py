@@ -21,7 +21,8 @@ from fwlens.emit.hcl import Block, Expression
 from fwlens.emit.platform import OWN, Options, Recommended, by_kind, description, name, ports, transports
 from fwlens.rule import Endpoint, Recommendation
 
-_PLACE: Final = ("resource_group_name", "location")
+_PLACE: Final = (("resource_group_name", "ip_group_resource_group_name"), ("location", "ip_group_location"))
+"""What an IP group is asked for, and the variables for it, named so that files of all platforms may lie together."""
 
 
 def render(recommendations: Recommended, options: Options) -> str:
@@ -50,7 +51,7 @@ def render(recommendations: Recommended, options: Options) -> str:
             if rules
         ),
     )
-    place = [hcl.variable(each, f"The {each.replace('_', ' ')} of the IP groups.") for each in _PLACE]
+    place = [hcl.variable(named, f"The {each.replace('_', ' ')} of the IP groups.") for each, named in _PLACE]
     return hcl.write(
         [
             hcl.variable("firewall_policy_id", "Resource id of the firewall policy that gets the group."),
@@ -63,7 +64,7 @@ def render(recommendations: Recommended, options: Options) -> str:
 
 
 def _ip_group(named: str, symbol: str, addresses: tuple[Endpoint, ...]) -> Block:
-    place = tuple((each, Expression(f"var.{each}")) for each in _PLACE)
+    place = tuple((each, Expression(f"var.{asked}")) for each, asked in _PLACE)
     return Block(
         "resource",
         ("azurerm_ip_group", symbol),

@@ -5,7 +5,7 @@ every text, links among it, so every text that is not ours is escaped here.
 """
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import plotly.graph_objects as go  # type: ignore[import-untyped]
@@ -13,10 +13,12 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 from fwlens.report.needs import LETTERS, PageFates
 from fwlens.report.paths import NO_RULE, NOT_TOLD, Paths
 from fwlens.report.timeline import VERDICTS, Timeline
-from fwlens.report.words import plain
+from fwlens.report.words import anchor, plain
 
 _PATTERNS: Final = {"needed": "", "unexplained": "/", "refused": "x"}
 _LABEL: Final = 34
+SQUARES: Final = 30
+"""How many needs of a page are drawn at most, but for those that were seen: the others are a number."""
 _LAYOUT: Final[dict[str, Any]] = {
     "template": "none",
     "font": {"family": "inherit", "size": 13},
@@ -52,14 +54,14 @@ def timeline(found: Timeline) -> go.Figure:
         barmode="stack",
         height=280,
         margin={"l": 56, "r": 8, "t": 8, "b": 40},
-        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        legend={"orientation": "h", "traceorder": "normal", "y": 1.02, "yanchor": "bottom", "x": 0},
         xaxis={"type": "date", "fixedrange": True},
         yaxis={"title": {"text": "log entries"}, "fixedrange": True, "rangemode": "tozero"},
     )
 
 
-def paths(found: Paths) -> go.Figure:
-    """Blocked flows from machines through needs to the rules that fix them."""
+def paths(found: Paths, told: Mapping[str, str]) -> go.Figure:
+    """Blocked flows from machines through needs to the rules that fix them; `told` says what a need or rule is."""
     columns = [list(dict.fromkeys(getattr(path, side) for path in found.paths)) for side in ("machine", "need", "rule")]
     places = {
         (i, name): n for n, (i, name) in enumerate((i, name) for i, names in enumerate(columns) for name in names)
@@ -77,7 +79,7 @@ def paths(found: Paths) -> go.Figure:
         valueformat=",d",
         node={
             "label": [text(name, _LABEL) for _, name in places],
-            "customdata": [text(name) for _, name in places],
+            "customdata": [text(f"{name}: {told[name]}" if name in told else name) for _, name in places],
             "hovertemplate": "%{customdata}<br>%{value} flows<extra></extra>",
             "pad": 12,
             "thickness": 14,
@@ -98,17 +100,19 @@ def paths(found: Paths) -> go.Figure:
 
 def matrix(pages: Sequence[PageFates]) -> go.Figure:
     """A row for each page, a square for each need that it states; the letter says what the colour says."""
-    widest = max((len(page.fates) for page in pages), default=0)
+    seen = max((sum(bool(fate.blocked or fate.working) for fate in page.fates) for page in pages), default=0)
+    widest = min(max(SQUARES, seen), max((len(page.fates) for page in pages), default=0))
     states = {
         state: n for n, state in enumerate(("blocked", "blocked in part", "working", "not blocked", "never seen"))
     }
     rows, letters, hovers, ids = [], [], [], []
     for page in reversed(pages):
-        empty = [None] * (widest - len(page.fates))
-        rows.append([states[fate.state] for fate in page.fates] + empty)
-        letters.append([LETTERS[fate.state] for fate in page.fates] + [""] * len(empty))
-        hovers.append([f"{text(fate.need.id)}: {fate.state}" for fate in page.fates] + [""] * len(empty))
-        ids.append([fate.need.id for fate in page.fates] + [""] * len(empty))
+        fates = page.fates[:widest]
+        empty = [""] * (widest - len(fates))
+        rows.append([states[fate.state] for fate in fates] + [None] * len(empty))
+        letters.append([LETTERS[fate.state] for fate in fates] + empty)
+        hovers.append([f"{text(fate.need.id)}: {fate.state}" for fate in fates] + empty)
+        ids.append([anchor("need", fate.need.id) for fate in fates] + empty)
     heatmap = go.Heatmap(
         z=rows,
         text=letters,
@@ -126,11 +130,17 @@ def matrix(pages: Sequence[PageFates]) -> go.Figure:
         meta={"roles": ["needed", "part", "working", "quiet", "quiet"]},
     )
     labels = [text(page.page.title, 46) for page in reversed(pages)]
+    more = [
+        {"x": widest - 0.4, "y": n, "text": f"+{len(page.fates) - widest}", "showarrow": False, "xanchor": "left"}
+        for n, page in enumerate(reversed(pages))
+        if len(page.fates) > widest
+    ]
     return go.Figure(heatmap).update_layout(
         **_LAYOUT,
         height=40 + 26 * len(pages),
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
-        xaxis={"visible": False, "fixedrange": True},
+        annotations=more,
+        xaxis={"visible": False, "fixedrange": True, "range": [-0.5, widest + 1.5]},
         yaxis={
             "tickvals": list(range(len(pages))),
             "ticktext": labels,

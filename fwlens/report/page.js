@@ -58,7 +58,7 @@
         trace.colorscale = trace.meta.roles.flatMap((role, i) => [[i / steps, colour(role)], [(i + 1) / steps, colour(role)]]);
         trace.zmin = -0.5;
         trace.zmax = steps - 0.5;
-        trace.textfont = { size: 10, color: colour("letter") };
+        trace.textfont = { size: 11, color: colour("letter") };
       }
     }
     return [data, layout];
@@ -73,9 +73,10 @@
     window.Plotly.react(place, data, layout, { displayModeBar: false, responsive: true });
     const still = place.parentElement.querySelector(".drawn");
     if (still) still.hidden = true;
+    if (first) for (const table of all("details.still", place.parentElement)) table.open = false;
     drawn.add(place);
     if (first && place.dataset.chart === "matrix") {
-      place.on("plotly_click", (event) => go(`#need-${encodeURIComponent(event.points[0].customdata).replaceAll("%2F", "/")}`));
+      place.on("plotly_click", (event) => go(`#${event.points[0].customdata}`));
     }
   };
   const redraw = () => { for (const place of drawn) draw(place); };

@@ -15,7 +15,7 @@ from functools import lru_cache
 from importlib.resources import files
 from itertools import groupby
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import jinja2
 from markupsafe import Markup, escape
@@ -92,7 +92,11 @@ def _drawn(night: Night, every: Sequence[needs.Fate]) -> dict[str, object]:
     if bars.bars:
         figures["timeline"] = charts.timeline(bars)
     if found.paths:
-        figures["paths"] = charts.paths(found)
+        told = {fate.need.id: fate.need.purpose for fate in every}
+        told |= {
+            one.rule.id: words.and_more(map(str, one.rule.destinations), 3) for one in night.answer.recommendations
+        }
+        figures["paths"] = charts.paths(found, told)
     if pages:
         figures["matrix"] = charts.matrix(pages)
     as_json = {key: json.loads(figure.to_json()) for key, figure in figures.items()}
@@ -154,7 +158,7 @@ def _finalize(value: Any) -> Any:
     return value
 
 
-def _link(url: str) -> str:
+def link(url: str) -> str:
     """An address that may be a link, else nothing: https, a host, and not a character that has no place in one."""
     try:
         parts = urlsplit(url)
@@ -162,11 +166,6 @@ def _link(url: str) -> str:
         return ""
     plain = re.fullmatch(r"[!-~]{1,500}", url) and not set(url) & set("\"'<>`\\{}|^")
     return url if plain and parts.scheme == "https" and parts.hostname and not parts.username else ""
-
-
-def _anchor(kind: str, name: str) -> str:
-    """The place of something in the page, as an id and behind a `#`."""
-    return f"{kind}-{quote(name[:200], safe='/-._~')}"
 
 
 def _iso(when: datetime) -> str:
@@ -188,7 +187,7 @@ def _template() -> jinja2.Template:
         finalize=_finalize,
     )
     house.filters |= {
-        "link": _link,
+        "link": link,
         "clock": words.clock,
         "iso": _iso,
         "top": _first,
@@ -196,7 +195,7 @@ def _template() -> jinja2.Template:
         "raw": lambda text: Markup(escape(text)),  # noqa: S704 - escaped here
     }
     house.globals |= {
-        "anchor": _anchor,
+        "anchor": words.anchor,
         "plural": words.plural,
         "and_more": words.and_more,
         "verdict": words.verdict,
@@ -206,6 +205,6 @@ def _template() -> jinja2.Template:
         "bases": words.BASES,
         "logs": words.logs,
         "verdicts": timeline.VERDICTS,
-        "letters": needs.LETTERS,
+        "squares": charts.SQUARES,
     }
     return house.get_template("page.html")

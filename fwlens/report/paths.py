@@ -1,7 +1,7 @@
 """Knows which rule fixes which need of which machine: the paths of the flow chart, bounded and adding up."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
@@ -152,14 +152,17 @@ def _bounded(found: dict[tuple[str, str, str], int], rules: int) -> Paths:
     for ends, flows in found.items():
         for total, name in zip(totals, ends, strict=True):
             total[name] += flows
-    kept = [set(sorted(total, key=lambda name, of=total: (-of[name], name))[:_MOST]) for total in totals]  # type: ignore[misc]
-    kept[2] |= {NO_RULE, NOT_TOLD}
+    nouns = ("machines", "needs", "rules")
+    called = [_called(total, noun) for total, noun in zip(totals, nouns, strict=True)]
     folded = defaultdict[tuple[str, str, str], int](int)
-    for ends, flows in found.items():
-        machine, need, rule = (
-            name if name in keep else f"{len(total) - len(keep & set(total)):,} other {noun}"
-            for name, keep, total, noun in zip(ends, kept, totals, ("machines", "needs", "rules"), strict=True)
-        )
-        folded[machine, need, rule] += flows
+    for (machine, need, rule), flows in found.items():
+        folded[called[0][machine], called[1][need], called[2][rule]] += flows
     drawn = tuple(Path(*ends, flows) for ends, flows in sorted(folded.items(), key=lambda item: (-item[1], item[0])))
     return Paths(drawn, len(totals[0]), len(totals[1]), rules)
+
+
+def _called(total: Mapping[str, int], noun: str) -> dict[str, str]:
+    """What each is called in the chart: its name, or for all but the most frequent how many others there are."""
+    order = sorted(total, key=lambda name: (name not in (NO_RULE, NOT_TOLD), -total[name], name))
+    others = f"{len(order) - _MOST:,} other {noun}"
+    return {name: name if n < _MOST else others for n, name in enumerate(order)}

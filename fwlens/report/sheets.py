@@ -18,7 +18,13 @@ _ENDS: Final = (
     Column("src_ip", "From", "code"),
     Column("destination", "To", "code"),
     Column("service", "Over", "code"),
+    Column("events", "Entries", "number"),
+)
+_WHERE: Final = (
+    *_SEEN,
     Column("direction", "Direction", "choice"),
+    Column("device", "Device", "code"),
+    Column("origin", "First written at", "code"),
 )
 
 
@@ -52,13 +58,10 @@ def unexplained(night: Night) -> Sheet:
     )
     columns = (
         *_ENDS,
-        Column("events", "Entries", "number"),
-        *_SEEN,
-        Column("cause", "Denied by", "choice"),
-        Column("rule", "Rule", "text"),
         Column("near", "Nearest need"),
-        Column("device", "Device"),
-        Column("origin", "First written at"),
+        Column("cause", "Denied by", "choice"),
+        Column("rule", "Rule"),
+        *_WHERE,
     )
     frame = _told(night.answer.unexplained).with_columns(near=near.list.join("; "))
     caption = "Blocked flows that no document explains"
@@ -70,12 +73,9 @@ def refused(night: Night) -> Sheet:
     why = pl.when(pl.col("cause") == "deny rule").then(pl.lit("a rule that is never to be overridden"))
     columns = (
         *_ENDS,
-        Column("events", "Entries", "number"),
-        *_SEEN,
         Column("why", "Refused because of", "choice"),
         Column("rule", "Rule"),
-        Column("device", "Device"),
-        Column("origin", "First written at"),
+        *_WHERE,
     )
     frame = _told(night.answer.refused).with_columns(why=why.otherwise("cause"))
     return Sheet("refused", "Blocked flows that stay blocked", FREQUENT, columns, _keyed(frame, columns))
@@ -86,12 +86,12 @@ def affected(night: Night) -> Sheet:
     verdicts = ("needed", "unexplained", "refused")
     columns = (
         Column("machine", "Machine", "code"),
-        Column("direction", "Direction", "choice"),
         Column("service", "Over", "code"),
         *(Column(name, name.capitalize(), "number") for name in verdicts),
         Column("events", "Entries", "number"),
-        *_SEEN,
         Column("needs", "Documented needs that are blocked"),
+        *_SEEN,
+        Column("direction", "Direction", "choice"),
     )
     denied = night.matched.filter(pl.col("action") == "Deny")
     frame = (
@@ -116,8 +116,7 @@ def _keyed(frame: pl.DataFrame, columns: Iterable[Column]) -> pl.DataFrame:
 def unsaid(found: Iterable[Unsaid]) -> Sheet:
     """Needed flows that no rule can allow, with the reason."""
     columns = (
-        *_ENDS[:3],
-        Column("events", "Entries", "number"),
+        *_ENDS,
         *_SEEN,
         Column("platform", "Platform", "choice"),
         Column("requirement", "Need", "need"),

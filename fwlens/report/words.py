@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import quote
 
 from fwlens.answer import Answer
 
@@ -44,6 +45,11 @@ def plain(text: str) -> str:
     if len(shown) <= _LONGEST:
         return shown
     return f"{shown[:_LONGEST]}… ({len(shown) - _LONGEST:,} more characters)"
+
+
+def anchor(kind: str, name: str) -> str:
+    """The place of something in the page, as an id and behind a `#`."""
+    return f"{kind}-{quote(name[:200], safe='/-._~')}"
 
 
 def plural(number: int, noun: str, many: str = "") -> str:

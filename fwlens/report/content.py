@@ -119,7 +119,7 @@ class Report:
 class Limits:
     """How much of each thing a page shows: rows of a table, cards, items in a list, characters of an artefact."""
 
-    rows: int = 500
+    rows: int = 300
     cards: int = 60
     items: int = 40
     characters: int = 150_000
@@ -127,7 +127,7 @@ class Limits:
 
 LIMITS: Final[Sequence[Limits]] = (
     Limits(),
-    Limits(200, 25, 20, 40_000),
+    Limits(150, 25, 20, 40_000),
     Limits(50, 10, 10, 10_000),
     Limits(10, 3, 5, 1_000),
 )

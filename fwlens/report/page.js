@@ -115,8 +115,10 @@
     const name = place.dataset.sheet, body = place.querySelector("tbody");
     const heads = all("thead th", place), rows = all("tr", body);
     const columns = heads.map((head) => ({ key: head.dataset.key, kind: head.dataset.kind }));
-    const values = new Map(rows.map((row) => [row, [...row.cells].map(text)]));
-    const words = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
+    // Rows are read when they are first asked about: most tables of a page never are.
+    const once = (read) => { const known = new Map(); return (row) => { if (!known.has(row)) known.set(row, read(row)); return known.get(row); }; };
+    const values = once((row) => [...row.cells].map(text));
+    const words = once((row) => row.textContent.toLowerCase());
     const state = { q: "", sort: "", down: false };
     const tools = make("div", "", { class: "tools", role: "search", "aria-label": `Search ${name}` });
     const search = make("input", "", { type: "search", placeholder: "Search", "aria-label": `Search in ${name}`, maxlength: "200" });
@@ -125,7 +127,7 @@
     tools.append(search);
     heads.forEach((head, i) => {
       if (head.dataset.kind !== "choice") return;
-      const kinds = [...new Set([...values.values()].map((row) => row[i]))].sort();
+      const kinds = [...new Set(rows.map((row) => text(row.cells[i])))].sort();
       if (kinds.length < 2 || kinds.length > 30) return;
       const choice = make("select", "", { "aria-label": `${head.textContent} in ${name}` });
       choice.append(make("option", `${head.textContent}: all`, { value: "*" }), ...kinds.map((kind) => make("option", kind || "–", { value: `=${kind}` })));
@@ -133,14 +135,14 @@
       tools.append(choice);
     });
     const matching = () => rows.filter((row) =>
-      state.q.toLowerCase().split(/\s+/).every((word) => words.get(row).includes(word)) &&
-      choices.every(([i, , choice]) => choice.value === "*" || choice.value === `=${values.get(row)[i]}`));
+      state.q.toLowerCase().split(/\s+/).every((word) => words(row).includes(word)) &&
+      choices.every(([i, , choice]) => choice.value === "*" || choice.value === `=${values(row)[i]}`));
     const ordered = (found) => {
       const i = columns.findIndex((column) => column.key === state.sort);
       if (i < 0) return found;
       const isNumber = columns[i].kind === "number", turn = state.down ? -1 : 1;
       return [...found].sort((one, other) => {
-        const a = values.get(one)[i], b = values.get(other)[i];
+        const a = values(one)[i], b = values(other)[i];
         if (a === "" || b === "") return (a === "") - (b === "");
         return turn * (isNumber ? number(a) - number(b) : a.localeCompare(b, "en", { numeric: true }));
       });
@@ -153,7 +155,8 @@
       return parts.size > 1 ? `#${parts}` : `#sheet-${name}`;
     };
     const show = (remember = true) => {
-      const found = matching(), kept = new Set(found);
+      const isAll = !state.q && choices.every(([, , choice]) => choice.value === "*");
+      const found = isAll ? rows : matching(), kept = new Set(found);
       for (const row of rows) row.hidden = !kept.has(row);
       if (state.sort) body.append(...ordered(rows));
       heads.forEach((head) => head.setAttribute("aria-sort", head.dataset.key === state.sort ? (state.down ? "descending" : "ascending") : "none"));
@@ -170,7 +173,7 @@
       });
       head.replaceChildren(button);
     });
-    const picked = () => ordered(matching()).map((row) => values.get(row));
+    const picked = () => ordered(matching()).map(values);
     const csv = make("button", "Save as CSV", { type: "button" });
     csv.addEventListener("click", () => {
       const lines = [columns.map((column) => column.key), ...picked()].map((row) => row.map(safe).join(","));
@@ -270,7 +273,18 @@
   addEventListener("hashchange", follow);
   follow();
   root.dataset.ready = "yes";
+  performance.mark("ready");
+  // The plot library is large: it stands in the page as a text and runs when the page has nothing else to do.
   const library = document.getElementById("library");
-  if (library) library.addEventListener("load", begin);
-  addEventListener("load", () => setTimeout(begin));
+  const run = () => {
+    if (library.src) return;
+    const script = document.createElement("script");
+    script.textContent = library.textContent;
+    library.remove();
+    document.body.append(script);
+    begin();
+  };
+  const soon = window.requestIdleCallback ? (work) => requestIdleCallback(work, { timeout: 1500 }) : (work) => setTimeout(work, 200);
+  if (!library.textContent) library.addEventListener("load", begin);
+  addEventListener("load", () => soon(library.textContent ? run : begin));
 })();

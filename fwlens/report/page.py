@@ -181,6 +181,7 @@ def _template() -> jinja2.Template:
     house = jinja2.Environment(
         loader=jinja2.FunctionLoader(_own),
         autoescape=True,
+        keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -99,7 +99,7 @@ def invented(
 ) -> Night:
     """A night in which every text of a log, a catalogue or an edited answer is one of `words`."""
     every = range(max(needed, unexplained, refused))
-    needs = tuple(need(n, words) for n in every[:400])
+    needs = tuple(need(n, words) for n in every[:250])
     ids = pl.Series([needs[n % len(needs)].id if needs else None for n in range(needed)], dtype=pl.String)
     near = [[{"requirement": words(n), "why": words(n)}] for n in range(unexplained)]
     strange = flows(unexplained, "unexplained", words)
@@ -115,11 +115,11 @@ def invented(
         )
         for n in range(min(needed, 200))
     )
-    files = tuple(Account(f"{n:04} {words(n)}", words(n), 2, 1, 1) for n in every[:400])
+    files = tuple(Account(f"{n:04} {words(n)}", words(n), 2, 1, 1) for n in every[:250])
     told = Answer(
         first_seen=START,
         last_seen=START + timedelta(hours=4),
-        ledger=Ledger(files, tuple(SetAside(words(n), 1, words(n)) for n in every[:400])),
+        ledger=Ledger(files, tuple(SetAside(words(n), 1, words(n)) for n in every[:250])),
         verdicts={
             name: Tally(frame.height, int(frame["events"].sum()))
             for name, frame in (("needed", asked), ("unexplained", strange), ("refused", never))

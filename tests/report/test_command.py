@@ -78,6 +78,21 @@ def test_a_page_goes_to_a_file_whole_with_the_script_beside_it_where_it_is_share
     assert page.stat().st_size < 300_000
 
 
+def test_what_is_cut_is_written_beside_the_page_and_the_page_comes_last(tmp_path: Path) -> None:
+    record = {"time": "2026-11-20T22:00:00Z", "category": "AZFWApplicationRule"}
+    tells = {"Protocol": "HTTPS", "SourceIp": "10.0.0.4", "SourcePort": 1, "DestinationPort": 443, "Action": "Deny"}
+    lines = [json.dumps({**record, "properties": {**tells, "Fqdn": f"h{n}.example"}}) for n in range(400)]
+    (tmp_path / "many.jsonl").write_text("\n".join(lines), "utf-8")
+    done = fwlens("report", "many.jsonl", "-o", "x.html", "--shared-js", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, b"x.unexplained.csv\nx.unexplained.parquet\nx.html\n")
+    assert (tmp_path / "x.unexplained.csv").read_bytes().count(b"\n") == 401
+    page = re.sub(r"\s+", " ", (tmp_path / "x.html").read_text("utf-8"))
+    assert (
+        "the first 300 of 400 rows are shown, most log entries first. All of them lie beside this page, in "
+        "<code>x.unexplained.csv</code> and <code>x.unexplained.parquet</code>."
+    ) in page
+
+
 def test_a_page_on_standard_output_is_nothing_but_the_page() -> None:
     done = fwlens("report", LOGS, "-o", "-")
     assert (done.returncode, done.stderr) == (0, b"")

@@ -94,7 +94,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
         timezone_id="Asia/Kolkata", color_scheme="light", reduced_motion="reduce", accept_downloads=True,
         viewport={"width": 1280, "height": 900},
     )  # fmt: skip
-    made.set_default_timeout(20_000)
+    made.set_default_timeout(90_000)
     yield made
     made.close()
 

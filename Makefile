@@ -1,14 +1,24 @@
-# make demo   make the environment and show the answer for sample_logs/
-# make test   make the environment and run every check and test
+# make demo   make the environment, show the answer for sample_logs/ and write its report into reports/
+# make test   make the environment and run every check and test; the report is tested in a browser
 # make bench  the benchmarks (ratios in one run; a few minutes, 4 GB of disk)
 
 PYTHON ?= python3
 BIN := .venv/bin
 
+# A browser for the tests: Debian's Chromium where it is or can be installed, else Playwright's own.
+APT := $(if $(filter 0,$(shell id -u)),apt-get,sudo -n apt-get)
+DEBIAN := { command -v apt-get && $(APT) update -qq && $(APT) install -qq -y --no-install-recommends chromium; } >/dev/null 2>&1
+define HAS_OWN
+import os, playwright.sync_api as api
+with api.sync_playwright() as own: exit(not os.path.exists(own.chromium.executable_path))
+endef
+export HAS_OWN
+
 .PHONY: demo test bench clean
 
 demo: .venv/installed
 	$(BIN)/fwlens recommend sample_logs/
+	$(BIN)/fwlens report sample_logs/ --region westeurope --with-allowed
 
 test: .venv/tested
 	$(BIN)/ruff check .
@@ -26,6 +36,7 @@ bench: .venv/benched
 
 .venv/tested: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@command -v chromium >/dev/null || $(BIN)/python -c "$$HAS_OWN" 2>/dev/null || $(DEBIAN) || $(BIN)/playwright install chromium
 	@touch $@
 
 .venv/benched: .venv/tested

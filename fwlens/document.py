@@ -56,6 +56,7 @@ class _Flow(msgspec.Struct):
 
 class _Unsaid(msgspec.Struct):
     flow: _Flow
+    requirement: str = ""
 
 
 class _Asked(msgspec.Struct):
@@ -90,6 +91,7 @@ class Document:
     profiles: tuple[str, ...]
     never_override: tuple[str, ...]
     handed_back: tuple[tuple[str, str, str], ...]
+    unsaid_needs: tuple[str, ...]
     lower_bound: int
     surplus: int | None
 
@@ -125,6 +127,7 @@ def parse(data: bytes, name: str) -> Document:
         profiles=asked.profiles,
         never_override=asked.never_override,
         handed_back=tuple((one.flow.src_ip, one.flow.destination, one.flow.service) for one in document.unsaid),
+        unsaid_needs=tuple(one.requirement for one in document.unsaid if one.requirement),
         lower_bound=document.certificate.lower_bound,
         surplus=document.certificate.surplus,
     )

@@ -1,6 +1,7 @@
 """Knows the one way through: logs, flows, matches, recommendations, answer. What the command line and a night share."""
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,10 +18,14 @@ from fwlens.flow import Span
 from fwlens.match import Choice, match, near
 from fwlens.proof import Asked, Certificate
 from fwlens.recommend import Options, Recommendations, recommend, subnet
+from fwlens.report import Artefact, Night, Source
 from fwlens.requirement import Catalog
 from fwlens.rule import Platform
 from fwlens.source import Flows, Progress
 from fwlens.tags import ADVICE, ServiceTags, parse, read
+
+SLOT: Final = timedelta(minutes=15)
+"""How finely a night is read for its report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +171,50 @@ def answered(ask: Ask, found: Matched, *, with_curve: bool = False) -> tuple[Ans
         with_allowed=ask.with_allowed,
     )
     return told, said
+
+
+def timeline(ask: Ask, found: Matched) -> pl.DataFrame:
+    """Flows and log entries by slot of the reading and verdict: `slot verdict flows events`, in order."""
+    slots = found.flows.slots
+    choice, known = ask.choice, found.catalog.requirements
+    rows = match(slots, known, tags=found.tags, choice=choice, never_override=ask.never_override)
+    return (
+        rows.select("verdict", "events", slot=slots["slot"])
+        .group_by("slot", "verdict")
+        .agg(flows=pl.len(), events=pl.col("events").sum())
+        .sort("slot", "verdict")
+    )
+
+
+def night(
+    ask: Ask,
+    found: Matched,
+    *,
+    earlier: Document | None = None,
+    earlier_name: str = "",
+    artefacts: Callable[[Answer], Sequence[Artefact]] = lambda _: (),
+) -> Night:
+    """Everything that a page tells. `found` has to be read in slots of `SLOT`; `artefacts` writes rules down."""
+    told, _ = answered(ask, found)
+    choice, every = ask.choice, found.catalog.requirements
+    needs = tuple(need for need in every if choice.takes(need))
+    return Night(
+        answer=told,
+        matched=found.rows,
+        timeline=timeline(ask, found),
+        needs=needs,
+        unchosen=len(every) - len(needs),
+        sources=tuple(
+            Source(form.name, tuple(name for name in form.tables if name not in form.flowless))
+            for form in source.FORMATS
+        ),
+        faults=found.flows.faults,
+        since=ask.since,
+        until=ask.until,
+        earlier=earlier,
+        earlier_name=earlier_name,
+        artefacts=tuple(artefacts(told)),
+    )
 
 
 def verified(document: Document, found: Matched) -> Certificate:

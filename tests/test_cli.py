@@ -174,7 +174,7 @@ def test_a_wrong_value_is_one_sentence_and_exit_1(words: tuple[str, ...], messag
 @pytest.mark.parametrize(
     "command",
     [
-        "recommend", "flows", "match", "verify", "backtest", "catalog list", "catalog show", "catalog check", "tags show",
+        "recommend", "report", "flows", "match", "verify", "backtest", "catalog list", "catalog show", "catalog check", "tags show",
     ],
 )  # fmt: skip
 def test_every_command_has_help_that_says_what_it_does(command: str) -> None:

@@ -34,10 +34,11 @@ ARROWS: dict[str, set[str]] = {
     "certificate": {"address", "flow", "names", "proof", "requirement", "rule", "tags"},
     # what puts stages together, and what tells people
     "answer": {"document", "flow", "ledger", "proof", "requirement", "rule"},
-    "run": NOUNS | {"answer", "catalog", "certificate", "match", "recommend", "source"},
+    "report": NOUNS | {"answer"},
+    "run": NOUNS | {"answer", "catalog", "certificate", "match", "recommend", "report", "source"},
     "backtest": NOUNS | {"catalog", "certificate", "match", "recommend", "run", "source"},
     "table": NOUNS | {"answer"},
-    "cli": NOUNS | {"answer", "backtest", "catalog", "emit", "run", "source", "table"},
+    "cli": NOUNS | {"answer", "backtest", "catalog", "emit", "report", "run", "source", "table"},
 }
 
 # Libraries that stay in their place; all others (polars, the standard library) are free.
@@ -47,6 +48,7 @@ KEPT: dict[str, set[str]] = {
     "yaml": {"catalog"},
     "highspy": {"cover"},
     "plotly": {"report"},
+    "jinja2": {"report"},
     "azure": {"source", "tags"},
     "deltalake": {"store"},
     "pyspark": {"scale"},

@@ -43,6 +43,7 @@ from fwlens.cli.options import (
     Until,
     WithAllowed,
 )
+from fwlens.cli.report import report
 from fwlens.cli.terminal import leave, put, say, tell
 from fwlens.errors import FwlensError
 
@@ -265,6 +266,9 @@ def backtest(
     found = list(tests.trials(ask, read, learned, tried))
     put(answers.trials_to_json(found) if form is Form.JSON else table.trials(found).encode(), output)
     leave(read)
+
+
+app.command()(report)
 
 
 if __name__ == "__main__":

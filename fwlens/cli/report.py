@@ -1,0 +1,128 @@
+"""Knows the command that writes a night as a page."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fwlens.cli.asking import asked, flows_of
+from fwlens.cli.options import (
+    AtMost,
+    Breadth,
+    Breadths,
+    Catalogs,
+    DnsProxy,
+    Logs,
+    Never,
+    Platforms,
+    Profiles,
+    Region,
+    Since,
+    Subnets,
+    TagFile,
+    Until,
+    WithAllowed,
+)
+from fwlens.cli.terminal import leave, put, say, tell
+from fwlens.errors import FwlensError
+
+if TYPE_CHECKING:
+    from fwlens.answer import Answer
+    from fwlens.report import Artefact, Report
+
+FOLDER = Path("reports")
+
+Page = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", help="The page to write, - for standard output. Default: in reports/, by its day."),
+]
+Against = Annotated[
+    Path | None,
+    typer.Option("--against", metavar="RECOMMENDATIONS.json", help="An earlier answer: say what changed since."),
+]
+SharedJs = Annotated[
+    bool, typer.Option("--shared-js", help="Keep the plot library beside the page, for a folder of pages to share.")
+]
+
+
+def report(
+    logs: Logs,
+    region: Region = None,
+    profile: Profiles = None,
+    platform: Platforms = None,
+    service_tags: TagFile = None,
+    catalog: Catalogs = None,
+    never_override: Never = None,
+    since: Since = None,
+    until: Until = None,
+    with_allowed: WithAllowed = False,
+    dns_proxy: DnsProxy = False,
+    subnet: Subnets = None,
+    breadth: Breadths = Breadth.OBSERVED,
+    at_most: AtMost = None,
+    output: Page = None,
+    against: Against = None,
+    shared_js: SharedJs = False,
+) -> None:
+    """One page that tells all: the verdict, the rules with their proof, what is missing. It needs nothing from outside.
+
+    Example: fwlens report insights-logs/ --with-allowed -o reports/night.html
+    """
+    from fwlens import document, run
+    from fwlens.report import render
+
+    ask = asked(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed)
+    ask = replace(
+        ask,
+        platform=platform.value if platform else None,
+        dns_proxy=dns_proxy,
+        subnets=tuple(subnet or ()),
+        breadth=breadth.value,
+        at_most=at_most,
+    )
+    _ = ask.asked  # a wrong region, subnet or earlier answer is told before hours of logs are read
+    earlier = document.read(against) if against else None
+    found = run.matched(ask, flows_of(ask, every=run.SLOT))
+    night = run.night(ask, found, earlier=earlier, earlier_name=str(against or ""), artefacts=artefacts)
+    to_stdout = output == Path("-")
+    page = output or FOLDER / f"{name(night.answer)}.html"
+    made = render(night, name=None if to_stdout else page.stem, shared_script=shared_js)
+    if to_stdout:
+        put(made.page, None)
+    else:
+        write(made, page, default=output is None, shared_js=shared_js)
+    tell(run.advice(found))
+    leave(found.flows)
+
+
+def artefacts(_answer: "Answer") -> Sequence["Artefact"]:
+    """The rules of an answer as each platform takes them: the one place where they enter the page."""
+    return ()
+
+
+def name(answer: "Answer") -> str:
+    """What the page of a night is called: by the day on which its last flow was seen."""
+    return answer.last_seen.strftime("night-%Y-%m-%d") if answer.last_seen else "night"
+
+
+def write(made: "Report", page: Path, *, default: bool, shared_js: bool) -> None:
+    """The page, what lies beside it and the shared script, and a line for each. The page comes last: it is whole."""
+    from fwlens.report import SHARED_SCRIPT, plot_library
+
+    if default:
+        try:
+            page.parent.mkdir(exist_ok=True)
+        except OSError as error:
+            raise FwlensError(
+                f"{page.parent}: cannot be made ({error.strerror}). Choose another place with -o."
+            ) from None
+    for file in made.beside:
+        place = page.with_name(f"{page.stem}.{file.ending}")
+        put(file.content, place)
+        say(f"{place}")
+    if shared_js:
+        put(plot_library().encode(), page.with_name(SHARED_SCRIPT))
+    put(made.page, page)
+    say(f"{page}")

@@ -18,7 +18,7 @@ export HAS_OWN
 
 demo: .venv/installed
 	$(BIN)/fwlens recommend sample_logs/
-	$(BIN)/fwlens report sample_logs/ --region westeurope --with-allowed
+	$(BIN)/fwlens report sample_logs/ --region westeurope --with-allowed --priority-below 4000
 
 test: .venv/tested
 	$(BIN)/ruff check .

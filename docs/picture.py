@@ -12,7 +12,8 @@ ROOT = Path(__file__).parent.parent
 
 ask = run.Ask((str(ROOT / "sample_logs"),), region="westeurope", with_allowed=True)
 page_file = ROOT / "docs" / "picture.html"
-page_file.write_bytes(render(run.night(ask, run.matched(ask, run.flows_of(ask, every=run.SLOT)))).page)
+night = run.night(ask, run.matched(ask, run.flows_of(ask, every=run.SLOT)))
+page_file.write_bytes(render(night).page)
 try:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(

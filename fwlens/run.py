@@ -1,7 +1,7 @@
 """Knows the one way through: logs, flows, matches, recommendations, answer. What the command line and a night share."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import IO, Any, Final, Literal
 
 import polars as pl
 
-from fwlens import catalog, names, source
+from fwlens import catalog, emit, names, source
 from fwlens.answer import Answer, answer
 from fwlens.certificate import certify
 from fwlens.document import Document
@@ -192,9 +192,9 @@ def night(
     *,
     earlier: Document | None = None,
     earlier_name: str = "",
-    artefacts: Callable[[Answer], Sequence[Artefact]] = lambda _: (),
+    place: emit.Options = emit.Options(),
 ) -> Night:
-    """Everything that a page tells. `found` has to be read in slots of `SLOT`; `artefacts` writes rules down."""
+    """Everything that a page tells. `found` has to be read in slots of `SLOT`; rules are written for `place`."""
     told, _ = answered(ask, found)
     choice, every = ask.choice, found.catalog.requirements
     needs = tuple(need for need in every if choice.takes(need))
@@ -213,8 +213,26 @@ def night(
         until=ask.until,
         earlier=earlier,
         earlier_name=earlier_name,
-        artefacts=tuple(artefacts(told)),
+        artefacts=tuple(artefacts(told, place)),
     )
+
+
+def artefacts(told: Answer, place: emit.Options) -> Iterator[Artefact]:
+    """The rules of each platform in all its forms with what takes them back; where Azure would refuse them, why."""
+    for platform in dict.fromkeys(one.rule.platform for one in told.recommendations):
+        mine = [one for one in told.recommendations if one.rule.platform == platform]
+        texts: dict[str, Artefact] = {}
+        for form in emit.forms_of(platform):
+            try:
+                (one,) = emit.emit(mine, form, place)
+            except FwlensError as error:
+                texts.setdefault(str(error), Artefact(platform, "Not written", f"{platform}.txt", f"{error}\n"))
+                continue
+            start = f"{platform}." if one.platform is None else ""
+            texts[one.text] = Artefact(platform, emit.TITLES[form], f"{start}{one.file_name}", one.text)
+            if one.platform is not None:
+                texts.setdefault(one.undo, Artefact(platform, "What takes them back", one.undo_name, one.undo))
+        yield from texts.values()
 
 
 def verified(document: Document, found: Matched) -> Certificate:

@@ -35,7 +35,7 @@ ARROWS: dict[str, set[str]] = {
     # what puts stages together, and what tells people
     "answer": {"document", "flow", "ledger", "proof", "requirement", "rule"},
     "report": NOUNS | {"answer"},
-    "run": NOUNS | {"answer", "catalog", "certificate", "match", "recommend", "report", "source"},
+    "run": NOUNS | {"answer", "catalog", "certificate", "emit", "match", "recommend", "report", "source"},
     "backtest": NOUNS | {"catalog", "certificate", "match", "recommend", "run", "source"},
     "table": NOUNS | {"answer"},
     "cli": NOUNS | {"answer", "backtest", "catalog", "emit", "report", "run", "source", "table"},

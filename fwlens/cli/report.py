@@ -1,6 +1,5 @@
 """Knows the command that writes a night as a page."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fwlens.cli.asking import asked, flows_of
+from fwlens.cli.emit import options
 from fwlens.cli.options import (
     AtMost,
+    Below,
     Breadth,
     Breadths,
     Catalogs,
     DnsProxy,
+    IpGroups,
     Logs,
     Never,
     Platforms,
@@ -22,6 +24,8 @@ from fwlens.cli.options import (
     Since,
     Subnets,
     TagFile,
+    Taken,
+    TargetName,
     Until,
     WithAllowed,
 )
@@ -30,7 +34,7 @@ from fwlens.errors import FwlensError
 
 if TYPE_CHECKING:
     from fwlens.answer import Answer
-    from fwlens.report import Artefact, Report
+    from fwlens.report import Report
 
 FOLDER = Path("reports")
 
@@ -65,6 +69,10 @@ def report(
     output: Page = None,
     against: Against = None,
     shared_js: SharedJs = False,
+    target: TargetName = None,
+    priority_below: Below = None,
+    priority_taken: Taken = None,
+    ip_groups: IpGroups = False,
 ) -> None:
     """One page that tells all: the verdict, the rules with their proof, what is missing. It needs nothing from outside.
 
@@ -82,10 +90,11 @@ def report(
         breadth=breadth.value,
         at_most=at_most,
     )
+    place = options(target, priority_below, priority_taken, ip_groups=ip_groups)
     _ = ask.asked  # a wrong region, subnet or earlier answer is told before hours of logs are read
     earlier = document.read(against) if against else None
     found = run.matched(ask, flows_of(ask, every=run.SLOT))
-    night = run.night(ask, found, earlier=earlier, earlier_name=str(against or ""), artefacts=artefacts)
+    night = run.night(ask, found, earlier=earlier, earlier_name=str(against or ""), place=place)
     to_stdout = output == Path("-")
     page = output or FOLDER / f"{name(night.answer)}.html"
     made = render(night, name=None if to_stdout else page.stem, shared_script=shared_js)
@@ -95,11 +104,6 @@ def report(
         write(made, page, default=output is None, shared_js=shared_js)
     tell(run.advice(found))
     leave(found.flows)
-
-
-def artefacts(_answer: "Answer") -> Sequence["Artefact"]:
-    """The rules of an answer as each platform takes them: the one place where they enter the page."""
-    return ()
 
 
 def name(answer: "Answer") -> str:

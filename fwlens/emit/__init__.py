@@ -14,13 +14,24 @@ from fwlens.emit.ticket import TICKETS
 from fwlens.errors import FwlensError
 from fwlens.rule import Platform, Recommendation
 
-__all__ = ["FORMS", "PLATFORMS", "Artefact", "Options", "emit", "forms_of", "platforms_of"]
+__all__ = ["FORMS", "PLATFORMS", "TITLES", "Artefact", "Options", "emit", "forms_of", "platforms_of"]
 
 PLATFORMS: Final[Mapping[Platform, Target]] = {
     target.name: target for target in (azure_firewall.TARGET, nsg.TARGET, aml_managed_network.TARGET)
 }
 FORMS: Final = tuple(dict.fromkeys([*(form for target in PLATFORMS.values() for form in target.forms), *TICKETS]))
 """The names of all forms; csv and markdown hold rules of any platform."""
+
+TITLES: Final[Mapping[str, str]] = {
+    "arm": "ARM template",
+    "bicep": "Bicep",
+    "terraform": "Terraform",
+    "az": "Azure CLI script",
+    "yaml": "Workspace YAML",
+    "csv": "CSV",
+    "markdown": "Change ticket",
+}
+"""The forms, as people call them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +51,8 @@ class Artefact:
 
 
 def forms_of(platform: Platform) -> tuple[str, ...]:
-    """The forms that a platform's rules are applied in."""
-    return tuple(PLATFORMS[platform].forms)
+    """The forms that a platform's rules are written in: first those that are applied, then those for any platform."""
+    return (*PLATFORMS[platform].forms, *TICKETS)
 
 
 def platforms_of(recommendations: Sequence[Recommendation], form: str) -> tuple[Platform, ...]:
@@ -68,7 +79,7 @@ def emit(recommendations: Sequence[Recommendation], form: str, options: Options)
 def _artefact(target: Target, ordered: Sequence[Recommendation], form: str, options: Options) -> Artefact:
     written = target.forms.get(form)
     if written is None:
-        raise FwlensError(f"{target.name} is not written as {form}: take {', '.join([*target.forms, *TICKETS])}.")
+        raise FwlensError(f"{target.name} is not written as {form}: take {', '.join(forms_of(target.name))}.")
     mine = tuple(one for one in ordered if one.rule.platform == target.name)
     target.prove(mine, options)
     return Artefact(

@@ -30,7 +30,7 @@
     for (const place of all("[data-zone]")) place.textContent = local ? zone : "UTC";
   };
 
-  // Charts: drawn when they come into view, in the colours of the page.
+  // Charts: drawn when they come into view or the page is idle, in the colours of the page.
   const figures = JSON.parse(document.getElementById("charts").textContent);
   const colour = (name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim();
   const faint = (hex) => `${hex}59`;
@@ -84,10 +84,16 @@
   const begin = () => {
     if (begun || !window.Plotly) return;
     begun = true;
+    const places = all(".chart").filter((place) => figures[place.dataset.chart]);
     const seen = new IntersectionObserver((entries) => {
       for (const entry of entries) if (entry.isIntersecting) { seen.unobserve(entry.target); draw(entry.target); }
     }, { rootMargin: "300px" });
-    for (const place of all(".chart")) if (figures[place.dataset.chart]) { place.hidden = false; seen.observe(place); }
+    for (const place of places) { place.hidden = false; seen.observe(place); }
+    const next = () => {
+      const place = places.find((each) => !drawn.has(each));
+      if (place) { draw(place); soon(next); }
+    };
+    soon(next);
   };
 
   // Tables: search, filters, sorting, export. Everything works on the rows that the page holds.

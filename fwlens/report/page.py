@@ -13,7 +13,6 @@ from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
 from importlib.resources import files
-from itertools import groupby
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -26,6 +25,7 @@ from fwlens.report.content import LIMITS, Beside, Limits, Night, Report, Sheet
 from fwlens.rule import Endpoint, Recommendation, Service
 
 _PLACE: Final = b"/* the plot library */"
+_CROWD: Final = 400  # rows and cards from which on a browser should lay out only what is near
 
 
 def render(night: Night, name: str | None, library: str, shared_script: str, most: int) -> Report:
@@ -55,6 +55,7 @@ def _rendered(
     cards = answer.recommendations[: limits.cards]
     rules_cut = len(answer.recommendations) > limits.cards or any(_is_cut(one, limits) for one in cards)
     whole = [table for table in tables.values() if table.is_cut or (table.name == "rules" and rules_cut)]
+    platforms = dict.fromkeys(one.rule.platform for one in answer.recommendations)
     script = _own("page.js")
     # Nobody who writes into a log knows the rest of the answer, so nobody knows the nonce.
     nonce = hashlib.sha256(to_json(answer)).hexdigest()[:32] if shared_script else ""
@@ -68,7 +69,8 @@ def _rendered(
         long=[one.file_name for one in long],
         counts={state: sum(fate.state == state for fate in every) for state in needs.STATES},
         shown_needs={fate.need.id for fate in every[: limits.rows]},
-        platforms_of=[(name, list(group)) for name, group in groupby(cards, key=lambda one: one.rule.platform)],
+        platforms_of=[(each, [one for one in cards if one.rule.platform == each]) for each in platforms],
+        is_crowded=sum(min(table.total, table.most) for table in tables.values()) + len(cards) > _CROWD,
         heard=missing.heard(night),
         gaps=missing.gaps(night),
         changes=changes.changes(answer, night.earlier) if night.earlier else None,

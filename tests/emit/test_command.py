@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from fwlens import document
-from fwlens.emit import PLATFORMS
-from fwlens.emit.ticket import TICKETS
+from fwlens.emit import PLATFORMS, forms_of
 from tests.emit.parsed import PARSERS, opened
 from tests.test_cli import ROOT, fwlens, said
 
@@ -28,9 +27,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("platform", "form"), [(p, f) for p, target in PLATFORMS.items() for f in (*target.forms, *TICKETS)]
-)
+@pytest.mark.parametrize(("platform", "form"), [(p, f) for p in PLATFORMS for f in forms_of(p)])
 def test_every_form_of_the_sample_night_reads_back_as_its_rules(
     answers: dict[str, Path], platform: str, form: str
 ) -> None:

@@ -1,5 +1,6 @@
 """`fwlens report` as a user meets it: where the page goes, what lies beside it, and the same numbers everywhere."""
 
+import html
 import json
 import os
 import re
@@ -184,10 +185,36 @@ def test_hostile_names_in_a_log_a_catalogue_and_an_edited_answer_are_texts_on_th
 
 def test_the_example_is_the_report_of_the_sample_night(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     page = tmp_path / "night-2026-11-20.html"
-    fwlens("report", "sample_logs/", "--region", "westeurope", "--with-allowed", "--shared-js", "-o", str(page))
+    demo = re.search(r"fwlens (report .*)", (ROOT / "Makefile").read_text("utf-8"))
+    assert demo
+    fwlens(*demo[1].split(), "--shared-js", "-o", str(page))
     example = EXAMPLE / page.name
     if request.config.getoption("--update-golden"):
         EXAMPLE.mkdir(parents=True, exist_ok=True)
         example.write_bytes(page.read_bytes())
+        (EXAMPLE / "plotly.min.js").write_bytes((tmp_path / "plotly.min.js").read_bytes())
+    assert (EXAMPLE / "plotly.min.js").stat().st_size > 1_000_000, "the example is drawn in a fresh clone too"
     assert [path.name for path in sorted(EXAMPLE.glob("*.html"))] == [page.name]
     assert page.read_bytes() == example.read_bytes()
+
+
+def test_the_page_holds_each_platforms_rules_as_emit_writes_them(tmp_path: Path) -> None:
+    night, page = tmp_path / "night.json", tmp_path / "night.html"
+    near = ("--priority-below", "4000")
+    fwlens("recommend", "sample_logs/", "--region", "westeurope", "--format", "json", "-o", str(night))
+    fwlens("report", "sample_logs/", "--region", "westeurope", *near, "--shared-js", "-o", str(page))
+    shown = re.findall(r"<pre tabindex=\"0\"><code>(.*?)</code></pre>", page.read_text("utf-8"), flags=re.DOTALL)
+    texts = {html.unescape(text) for text in shown}
+    for platform, forms in (
+        ("azure-firewall", "arm bicep terraform az markdown"),
+        ("nsg", "arm bicep terraform az csv"),
+    ):
+        for form in forms.split():
+            done = fwlens("emit", str(night), "--platform", platform, "--format", form, *near)
+            assert done.stdout.decode() in texts, (platform, form)
+
+
+def test_where_azure_would_refuse_rules_the_page_says_why(tmp_path: Path) -> None:
+    page = tmp_path / "night.html"
+    fwlens("report", "sample_logs/", "--region", "westeurope", "--shared-js", "-o", str(page))
+    assert "nsg-e08d0930ec: denied by a rule of the NSG, and an allow must come before it." in page.read_text("utf-8")

@@ -29,30 +29,30 @@ MARKS: Final = ['"flowTuples"', '"flowRecords"', '"NetworkSecurityGroupFlowEvent
 MALFORMED_RECORD: Final = "malformed: a flow-log record of another shape"
 
 
-class _Group(msgspec.Struct):
+class _Group(msgspec.Struct, gc=False):
     rule: str | None = None
     flowTuples: msgspec.Raw = msgspec.Raw(b"[]")  # noqa: N815 - Azure's name
 
 
-class _RuleFlows(msgspec.Struct):
+class _RuleFlows(msgspec.Struct, gc=False):
     rule: str | None = None
     flows: list[_Group] | None = None
 
 
-class _Properties(msgspec.Struct):
+class _Properties(msgspec.Struct, gc=False):
     flows: list[_RuleFlows] | msgspec.UnsetType | None = msgspec.UNSET
 
 
-class _Acl(msgspec.Struct):
+class _Acl(msgspec.Struct, gc=False):
     aclID: str | None = None  # noqa: N815 - Azure's name
     flowGroups: list[_Group] | None = None  # noqa: N815 - Azure's name
 
 
-class _FlowRecords(msgspec.Struct):
+class _FlowRecords(msgspec.Struct, gc=False):
     flows: list[_Acl] | None = None
 
 
-class Record(msgspec.Struct):
+class Record(msgspec.Struct, gc=False):
     """One minute of one network interface; either `properties` (NSG) or `flowRecords` (VNet) holds its flows."""
 
     resourceId: str | None = None  # noqa: N815 - Azure's name
@@ -74,7 +74,7 @@ class Record(msgspec.Struct):
         return self.flowRecords is not None or bool(self.properties and self.properties.flows is not msgspec.UNSET)
 
 
-class _Blob(msgspec.Struct):
+class _Blob(msgspec.Struct, gc=False):
     records: list[Record]
 
 
@@ -97,18 +97,14 @@ _FIELDS: Final = (
 class Tuples:
     """What the groups of one file hold: texts of tuples with the ACL, rule and line of each, and what was only counted.
 
-    A text holds one tuple, or several that are parted by `","`.
+    A text holds one tuple, or several that are parted by `","`; `size` is how many bytes they are.
     """
 
     texts: list[tuple[str | None, str | None, int, bytes]] = field(default_factory=list)
+    size: int = 0
     rows: int = 0
     allowed: int = 0
     allowed_line: int = 0
-
-    @property
-    def size(self) -> int:
-        """How many bytes wait to be split."""
-        return sum(len(text) for *_, text in self.texts)
 
     def skip(self, count: int, line: int) -> None:
         """Count allowed tuples that nobody has looked into."""
@@ -119,12 +115,19 @@ class Tuples:
     def take(self, acl: str | None, rule: str | None, tuples: bytes, line: int) -> None:
         """Add the tuples of a group."""
         if is_compact(tuples):
-            self.rows += tuples.count(b'","') + 1
-            self.texts.append((acl, rule, line, tuples[2:-2]))
+            self.take_compact(acl, rule, tuples, line)
             return
-        loose = _loose(tuples, line)
-        self.rows += len(loose)
-        self.texts += [(acl, rule, at, text) for at, text in loose]
+        for at, text in _loose(tuples, line):
+            self._add(acl, rule, at, text, 1)
+
+    def take_compact(self, acl: str | None, rule: str | None, tuples: bytes, line: int) -> None:
+        """Add the tuples of a group that `is_compact`."""
+        self._add(acl, rule, line, tuples[2:-2], tuples.count(b'","') + 1)
+
+    def _add(self, acl: str | None, rule: str | None, line: int, text: bytes, rows: int) -> None:
+        self.texts.append((acl, rule, line, text))
+        self.rows += rows
+        self.size += len(text)
 
 
 def decode_blob(blob: bytes) -> list[Record] | None:
@@ -173,7 +176,10 @@ def is_compact(tuples: bytes) -> bool:
     return (
         tuples.startswith(b'["')
         and tuples.endswith(b'"]')
-        and not any(mark in tuples for mark in (b" ", b"\n", b"\r", b"\\"))
+        and b" " not in tuples
+        and b"\n" not in tuples
+        and b"\r" not in tuples
+        and b"\\" not in tuples
         and tuples.count(b'","') * 2 + 2 == tuples.count(b'"')
     )
 

@@ -31,12 +31,15 @@ def skim(blob: bytes, *, with_allowed: bool) -> Tuples | None:
         return None  # no flow log, or not written as Azure does
     records = decode_blob(frame)
     groups = [group for record in records or () for group in record.groups() if group[2] != b"[]"]
-    if records is None or len(groups) != len(cut) + plain or not all(map(is_compact, cut)):
+    if records is None or len(groups) != len(cut) + plain:
         return None
     found = Tuples()
     for acl, rule, number in groups:
         if number != _PLAIN:
-            found.take(acl, rule, cut[int(number[1:-1])], 1)
+            tuples = cut[int(number[1:-1])]
+            if not is_compact(tuples):
+                return None
+            found.take_compact(acl, rule, tuples, 1)
     if plain:
         count = _tuples(blob, [frame, *cut], plain)
         if not count:

@@ -237,34 +237,32 @@ def _read_lines(reading: _Reading, content: Content) -> None:
 def _read_texts(reading: _Reading, texts: pl.DataFrame) -> None:
     texts, faults = records.opened(texts)
     reading.lose(faults)
-    is_flow_log = pl.col("text").str.contains_any(flowlog.MARKS)
+    is_flow_log = texts.select(pl.col("text").str.contains_any(flowlog.MARKS)).to_series()
     pieces: list[flowlog.Piece] = []
-    for line, text in texts.filter(is_flow_log).iter_rows():
-        decoded = flowlog.decode_record(text)
-        if decoded is None:
-            reading.lose([(flowlog.MALFORMED_RECORD, 1, line)])
-        else:
-            pieces.append(([decoded[0]], decoded[1], line))
+    if is_flow_log.any():
+        for line, text in texts.filter(is_flow_log).iter_rows():
+            decoded = flowlog.decode_record(text)
+            if decoded is None:
+                reading.lose([(flowlog.MALFORMED_RECORD, 1, line)])
+            else:
+                pieces.append(([decoded[0]], decoded[1], line))
+        texts = texts.filter(~is_flow_log)
     if pieces:
         reading.take_tuples(flowlog.gather(pieces, with_allowed=reading.wanted.with_allowed))
-    others = texts.filter(~is_flow_log)
-    if others.height:
-        frame, faults = records.columns_of(others, _columns_in(others))
+    if texts.height:
+        frame, faults = records.columns_of(texts, _columns_in(texts))
         reading.lose(faults)
         _read_rows(reading, frame)
 
 
 def _columns_in(texts: pl.DataFrame) -> tuple[str, ...]:
     """The columns of those formats that the texts hold a column of: decoding looks for each, found or not."""
-    text = texts["text"].str
-    return tuple(
-        dict.fromkeys(
-            name
-            for form in FORMATS
-            if form.columns and text.contains_any([f'"{name}' for name in form.columns]).any()
-            for name in form.columns
-        )
+    text = pl.col("text").str
+    marks = {form.name: [f'"{name}' for name in form.columns] for form in FORMATS if form.columns}
+    there = texts.select(**{name: text.contains_any(columns).any() for name, columns in marks.items()}).row(
+        0, named=True
     )
+    return tuple(dict.fromkeys(name for form in FORMATS if there.get(form.name) for name in form.columns))
 
 
 def _with_table(raw: pl.DataFrame) -> pl.DataFrame:
@@ -284,10 +282,11 @@ def _with_table(raw: pl.DataFrame) -> pl.DataFrame:
 def _read_rows(reading: _Reading, frame: pl.DataFrame) -> None:
     raw = _with_table(raw_rows(frame, _COLUMNS))
     reading.rows_read += raw.height
+    there = set(raw["table"].unique())
     for form in FORMATS:
-        mine = raw.filter(pl.col("table").is_in(set(form.tables.values())))
-        if mine.height:
-            reading.take(form, mine.lazy())
-    strangers = raw.filter(pl.col("table").is_null())
-    if strangers.height:
+        if mine := there & set(form.tables.values()):
+            whole = mine == there  # most files hold the tables of one format
+            reading.take(form, raw.lazy() if whole else raw.lazy().filter(pl.col("table").is_in(mine)))
+    if None in there:
+        strangers = raw.filter(pl.col("table").is_null())
         reading.set_aside.append((_UNKNOWN, strangers.height, int(strangers["line"][0])))

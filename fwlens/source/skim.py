@@ -7,6 +7,7 @@ than Azure does, the answer is None and the blob is decoded in full.
 
 No text of a document can hold that key unescaped, and a whole frame around whole arrays of texts is a whole document:
 so this finds what decoding finds, in a quarter of the time (32 MB: 9 ms against 35, of which a bare parse takes 6).
+Only damage within a group without `D` that leaves both sums right goes unseen; no denial can be lost by that.
 """
 
 from typing import Final

@@ -209,13 +209,15 @@ def _loose(tuples: bytes, line: int) -> list[tuple[int, bytes]]:
 
 def lines_frame(files: Iterable[tuple[str, Tuples]], span: Span) -> pl.LazyFrame:
     """The tuples of files (each with its `place`) as raw rows, folded but for what the span keeps apart."""
-    groups: dict[tuple[str, str | None, str | None], int] = {}
-    lines = [",".join(_FIELDS).encode()]
+    alike: dict[tuple[str, str | None, str | None, int], list[bytes]] = {}  # most tuples of a file share rule and line
     for place, tuples in files:
         for acl, rule, line, text in tuples.texts:
-            number = groups.setdefault((place, acl, rule), len(groups))
-            prefix = b"\n%d,%d," % (number, line)
-            lines.append(prefix + text.replace(b'","', prefix))
+            alike.setdefault((place, acl, rule, line), []).append(text)
+    groups: dict[tuple[str, str | None, str | None], int] = {}
+    lines = [",".join(_FIELDS).encode()]
+    for (place, acl, rule, line), texts in alike.items():
+        prefix = b"\n%d,%d," % (groups.setdefault((place, acl, rule), len(groups)), line)
+        lines.append(prefix + b'","'.join(texts).replace(b'","', prefix))
     schema: dict[str, type[pl.DataType]] = dict.fromkeys(_FIELDS, pl.String)
     schema |= {"group": pl.UInt32, "line": pl.UInt32, "t": pl.Int64}
     split = pl.scan_csv(

@@ -6,7 +6,7 @@ by their quotes, and held to be tuples by their commas. Where a sum is off by on
 than Azure does, the answer is None and the blob is decoded in full.
 
 No text of a document can hold that key unescaped, and a whole frame around whole arrays of texts is a whole document:
-so this finds what decoding finds, in a quarter of the time (32 MB: 9 ms against 35, of which a bare parse takes 6).
+so this finds what decoding finds, in six tenths of the time (32 MB: 21 ms against 35; simdjson parses it in 7).
 Only damage within a group without `D` that leaves both sums right goes unseen; no denial can be lost by that.
 """
 
@@ -27,8 +27,7 @@ def skim(blob: bytes, *, with_allowed: bool) -> Tuples | None:
     if b"\\" in blob or (line_break >= 0 and blob[line_break:].strip()):
         return None
     frame, cut, plain = _cut(blob, with_allowed=with_allowed)
-    gaps = frame.count(_KEY)
-    if not gaps or gaps != frame.count(b"flowTuples"):
+    if not frame.count(_KEY) == frame.count(b"flowTuples") > 0:
         return None  # no flow log, or not written as Azure does
     records = decode_blob(frame)
     groups = [group for record in records or () for group in record.groups() if group[2] != b"[]"]
@@ -42,7 +41,7 @@ def skim(blob: bytes, *, with_allowed: bool) -> Tuples | None:
                 return None
             found.take_compact(acl, rule, tuples, 1)
     if plain:
-        count = _tuples(blob, [frame, *cut], plain)
+        count = _tuples(blob, b"".join([frame, *cut]), plain)
         if not count:
             return None
         found.skip(count, 1)
@@ -70,9 +69,9 @@ def _cut(blob: bytes, *, with_allowed: bool) -> tuple[bytes, list[bytes], int]:
     return b"".join(frame), cut, plain
 
 
-def _tuples(blob: bytes, others: list[bytes], groups: int) -> int:
+def _tuples(blob: bytes, others: bytes, groups: int) -> int:
     """How many tuples the other groups hold, all of one known width; 0 where they are not just that."""
-    quotes, commas = (_count(blob, mark) - sum(text.count(mark) for text in others) for mark in (b'"', b","))
+    quotes, commas = (_count(blob, mark) - _count(others, mark) for mark in (b'"', b","))
     count, odd = divmod(quotes, 2)
     return count if not odd and commas + groups in [count * (width + 1) for width in COMMAS] else 0
 

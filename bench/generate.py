@@ -1,7 +1,13 @@
-"""Make reproducible logs of a given size: skewed talkers, most traffic allowed, a few per cent denied.
+"""Make reproducible logs of a given size, as skewed as a night of real ones.
 
-python bench/generate.py blobs FOLDER MEGABYTES     VNet flow logs, one blob of 32 MB an interface and hour
+python bench/generate.py blobs FOLDER MEGABYTES     VNet flow logs: a blob of 32 MB is an interface and hour
 python bench/generate.py lines FOLDER MEGABYTES     Azure Firewall logs as JSON Lines, files of 32 MB
+python bench/generate.py many FOLDER THOUSANDS      JSON Lines in which no two denials are of one conversation
+
+What the figures are made of: nearly all traffic is allowed (3 tuples in 100 are denied, 5 lines in 100), and all
+files are of one network, so they name the same peers. Who talks to whom is a Pareto distribution of index 0.7: the
+first of 3,000 peers has four tenths of all traffic, half of them are hardly seen. What is blocked is retried for ever:
+400 blocked peers, as skewed. A peer is asked on one port. `many` is the worst case instead: a scan, a spoofed flood.
 """
 
 import json
@@ -17,14 +23,39 @@ SUBSCRIPTION = "/subscriptions/00000000-1111-2222-3333-444444444444/resourceGrou
 HOSTS = ["pypi.org", "huggingface.co", "repo.anaconda.com", "registry-1.docker.io", "login.microsoftonline.com"]
 
 
+PORTS = (443, 443, 443, 443, 443, 443, 80, 123, 5831, 22)
+
+
 def skewed(random: Random, count: int) -> int:
     """A number below `count`, small ones far more often."""
     return min(int(random.paretovariate(0.7)) - 1, count - 1)
 
 
-def blob_records(random: Random, far: list[str]) -> Iterator[str]:
-    """Minutes of one interface: groups of allowed tuples, and of a few denied ones."""
+def peers(seed: int, count: int) -> list[tuple[str, int]]:
+    """Addresses on the internet, each with the port that it is asked on."""
+    random = Random(seed)
+    return [
+        (
+            ".".join(str(random.randint(13 if i == 0 else 1, 52 if i == 0 else 250)) for i in range(4)),
+            random.choice(PORTS),
+        )
+        for _ in range(count)
+    ]
+
+
+ALLOWED = peers(1, 3000)
+DENIED = peers(2, 400)
+
+
+def source(number: int) -> str:
+    """One of a thousand machines."""
+    return f"10.20.{number // 250}.{4 + number % 250}"
+
+
+def blob_records(random: Random, number: int) -> Iterator[str]:
+    """Minutes of one interface: groups of allowed tuples, and of a few denied ones; one in ten is inbound."""
     clock = int(START.timestamp() * 1000)
+    mine = source(number % 1000)
     while True:
         groups = []
         for rule in ("DefaultRule_AllowInternetOutBound", "UserRule_Allow_443", "UserRule_DenyInternet"):
@@ -32,22 +63,22 @@ def blob_records(random: Random, far: list[str]) -> Iterator[str]:
             tuples = []
             for _ in range(random.randint(0, 20) if denied else random.randint(40, 250)):
                 clock += random.randint(0, 90)
-                source = f"10.20.{skewed(random, 4)}.{random.randint(4, 250)}"
-                ports = f"{random.randint(1024, 65535)},{random.choice((443, 443, 443, 443, 80, 123, 5831, 22))}"
-                ends = f"{clock},{source},{far[skewed(random, len(far))]},{ports},6,O"
-                counters = (
-                    "0,0,0,0"
-                    if denied
-                    else f"{random.randint(1, 90)},{random.randint(60, 90000)},9,{random.randint(60, 90000)}"
-                )
-                tuples.append(f"{ends},{'D' if denied else random.choice('BCE')},NX,{counters}")
+                far, port = (DENIED if denied else ALLOWED)[skewed(random, 400 if denied else 3000)]
+                ends, way = f"{mine},{far}", "O"
+                if random.random() < 0.1:
+                    ends, way, port = f"{source(skewed(random, 1000))},{mine}", "I", 22
+                state = "D,NX,0,0,0,0"
+                if not denied:
+                    counters = f"{random.randint(1, 90)},{random.randint(60, 90000)},9,{random.randint(60, 90000)}"
+                    state = f"{random.choice('BCE')},NX,{counters}"
+                tuples.append(f"{clock},{ends},{random.randint(1024, 65535)},{port},6,{way},{state}")
             if tuples:
                 groups.append({"rule": rule, "flowTuples": tuples})
         record = {
             "time": START.strftime("%Y-%m-%dT%H:%M:%S.0000000Z"),
             "flowLogVersion": 4,
             "flowLogGUID": "99999999-8888-7777-6666-555555555555",
-            "macAddress": "000D3A112233",
+            "macAddress": f"000D3A{number:06X}",
             "category": "FlowLogFlowEvent",
             "flowLogResourceID": f"{SUBSCRIPTION}/networkWatchers/w/flowLogs/f".upper(),
             "targetResourceID": f"{SUBSCRIPTION}/virtualNetworks/vnet-ml",
@@ -57,7 +88,7 @@ def blob_records(random: Random, far: list[str]) -> Iterator[str]:
         yield json.dumps(record, separators=(",", ":"))
 
 
-def firewall_lines(random: Random, far: list[str]) -> Iterator[str]:
+def firewall_lines(random: Random, _: int) -> Iterator[str]:
     """Network and application rule entries, one in twenty denied."""
     noise = [f"h{i}.example{i % 97}.org" for i in range(2000)]
     clock = START
@@ -67,12 +98,10 @@ def firewall_lines(random: Random, far: list[str]) -> Iterator[str]:
         named = "" if denied else "x"
         path = {"Policy": named, "RuleCollectionGroup": named, "RuleCollection": named, "Rule": named}
         verdict = {"Action": "Deny" if denied else "Allow", "ActionReason": "Default Action" if denied else "", **path}
-        common = {
-            "SourceIp": f"10.20.{skewed(random, 4)}.{random.randint(4, 250)}",
-            "SourcePort": random.randint(1024, 65535),
-        }
+        common = {"SourceIp": source(skewed(random, 1000)), "SourcePort": random.randint(1024, 65535)}
         if random.random() < 0.5:
-            ends = {"DestinationIp": far[skewed(random, len(far))], "DestinationPort": 443}
+            far, port = (DENIED if denied else ALLOWED)[skewed(random, 400 if denied else 3000)]
+            ends = {"DestinationIp": far, "DestinationPort": port}
             table, columns = "AZFWNetworkRule", {"Protocol": "TCP", **common, **ends, **verdict}
         else:
             host = random.choice(HOSTS) if random.random() < 0.2 else noise[skewed(random, len(noise))]
@@ -84,23 +113,38 @@ def firewall_lines(random: Random, far: list[str]) -> Iterator[str]:
         yield json.dumps(record, separators=(",", ":"))
 
 
-def write(kind: str, folder: Path, megabytes: int) -> None:
-    """Fill a folder with files of one kind, unless it is there already."""
+def many_lines(random: Random, number: int) -> Iterator[str]:
+    """Denied entries of which no two are of one conversation: half with a host name, half with an address."""
+    at = number * 10_000_000
+    for line in firewall_lines(random, number):
+        record = json.loads(line)
+        at += 1
+        over: dict[str, object] = {"Action": "Deny", "SourceIp": source(at % 1000)}
+        if "Fqdn" in record["properties"]:
+            over["Fqdn"] = f"h{at // 1000}.example{at % 97}.org"
+        else:
+            over["DestinationIp"] = f"13.{at // 6_250_000}.{at // 25_000 % 250}.{at // 100 % 250}"
+            over["DestinationPort"] = at % 25_000 + 1
+        record["properties"] |= over
+        yield json.dumps(record, separators=(",", ":"))
+
+
+KINDS = {"blobs": blob_records, "lines": firewall_lines, "many": many_lines}
+
+
+def write(kind: str, folder: Path, size: int) -> None:
+    """Fill a folder with files of one kind, unless it is there already: so many megabytes, or thousands of `many`."""
     folder.mkdir(parents=True, exist_ok=True)
-    for number in range(max(1, megabytes * 1_000_000 // PIECE)):
-        random = Random(number)
-        far = [
-            f"{random.randint(13, 52)}.{random.randint(1, 250)}.{random.randint(1, 250)}.{random.randint(1, 250)}"
-            for _ in range(3000)
-        ]
+    pieces = range(size // 50 if kind == "many" else max(1, size * 1_000_000 // PIECE))
+    for number in pieces:
         path = folder / f"{number:03}.json"
         if path.exists():
             continue
-        texts, size = [], 0
-        for text in blob_records(random, far) if kind == "blobs" else firewall_lines(random, far):
+        texts, left = [], PIECE
+        for text in KINDS[kind](Random(number), number):
             texts.append(text)
-            size += len(text) + 1
-            if size >= PIECE:
+            left -= len(text) + 1
+            if left <= 0 or (kind == "many" and len(texts) == 50_000):
                 break
         path.write_text('{"records":[' + ",".join(texts) + "]}" if kind == "blobs" else "\n".join(texts) + "\n")
 

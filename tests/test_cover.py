@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from fwlens.cover import Box, Cell, Cover, cover
 from fwlens.cover.boxes import cells_of, components, maximal, parts
+from fwlens.cover.solve import choose, lightest, reaches
 
 
 def singles(cells: Iterable[Cell]) -> list[frozenset[Cell]]:
@@ -168,3 +169,17 @@ def test_no_atom_of_any_box_can_be_left_out(cells: set[Cell]) -> None:
                 less = (*box[:axis], values - {value}, *box[axis + 1 :])
                 left = {cell for i, other in enumerate(found) for cell in cells_of(less if i == number else other)}
                 assert not cells <= left
+
+
+@given(cells=st.sets(st.tuples(*[st.sampled_from("abcd")] * 2), min_size=1, max_size=8), weights=st.randoms())
+def test_what_needs_no_solver_is_what_the_solver_finds(cells: set[Cell], weights: Random) -> None:
+    needs = singles(sorted(cells))
+    whole = maximal(frozenset(cells)).boxes
+    every = parts(whole, 3000)
+    assert every is not None
+    costs = [100 + weights.randrange(9) for _ in every]
+    quick = lightest(reaches(every, needs), len(needs), costs, reaches(whole, needs))
+    if quick:
+        solved = choose(reaches(every, needs), len(needs), costs)
+        assert sum(costs[j] for j in quick.columns) == sum(costs[j] for j in solved.columns) == quick.bound
+        assert frozenset().union(*(reaches(every, needs)[j] for j in quick.columns)) == frozenset(range(len(needs)))

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Final
 
 from fwlens.cover.boxes import Box, Cell, cells_of, components, hull, maximal, parts, size, sort_key
-from fwlens.cover.solve import Need, choose, fewest, fooling, reaches, whole
+from fwlens.cover.solve import Need, choose, fewest, fooling, lightest, reaches, whole
 
 __all__ = ["Box", "Cell", "Cover", "Need", "cover"]
 
@@ -125,7 +125,8 @@ def _smallest(needs: Sequence[Need], allowed: frozenset[Cell], atoms: Atoms) -> 
     count = cache(lambda axis, values: len(atoms(axis, values)))
     weights = [sum(count(axis, values) for axis, values in enumerate(box)) for box in every]
     heavy = sum(sorted(weights)[-len(needs) :]) + 1
-    choice = choose(reaches(every, needs), len(needs), [heavy + weight for weight in weights])
+    reach, costs = reaches(every, needs), [heavy + weight for weight in weights]
+    choice = lightest(reach, len(needs), costs, reaches(listing.boxes, needs)) or choose(reach, len(needs), costs)
     if not choice.proven:
         return None
     boxes = _trimmed([every[j] for j in choice.columns], needs, atoms)

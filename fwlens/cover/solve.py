@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heapreplace
-from itertools import accumulate
+from itertools import accumulate, product
 from math import ceil
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ _NODES: Final = 100
 _NONZEROS: Final = 400_000
 _RUNS: Final = 8
 _SECONDS: Final = 30.0
+_WAYS: Final = 100_000
 _OPTIONS: Final = {
     "output_flag": False,
     "threads": 1,
@@ -69,6 +70,40 @@ def choose(reach: Sequence[Collection[int]], needs: int, costs: Sequence[int]) -
     chosen = tuple(j for j in range(columns) if values[j] > 0.5) if values else ()
     proven = model.getModelStatus() == highspy.HighsModelStatus.kOptimal
     return Choice(chosen, float(info.mip_dual_bound), proven)
+
+
+def lightest(
+    reach: Sequence[Collection[int]], needs: int, costs: Sequence[int], whole_reach: Sequence[frozenset[int]]
+) -> Choice | None:
+    """The same as `choose` where no solver is needed, else None.
+
+    Columns are parts of boxes, `whole_reach[i]` the rows that maximal box i reaches. Where some maximal boxes each
+    reach a row of their own, and all rows between them, these are the fewest, and a cover with as few columns has one
+    part of each, which reaches its own rows. What is left is who reaches the rows that they share: few ways, weighed
+    here at once. Starting the solver takes longer than all else that a small log needs.
+    """
+    forced, _, rest = _reduced(whole_reach, needs)
+    if rest:
+        return None
+    times = Counter(row for reached in whole_reach for row in reached)
+    own = {i: frozenset(row for row in whole_reach[i] if times[row] == 1) for i in forced}
+    shared = frozenset(range(needs)).difference(*own.values())
+    ways: dict[frozenset[int], tuple[int, tuple[int, ...]]] = {frozenset(): (0, ())}
+    for i in forced:
+        best: dict[frozenset[int], tuple[int, int]] = {}
+        for j, rows in enumerate(map(frozenset, reach)):
+            if own[i] <= rows:
+                more = rows & shared
+                best[more] = min(best.get(more, (costs[j], j)), (costs[j], j))
+        if len(ways) * len(best) > _WAYS:
+            return None
+        wider: dict[frozenset[int], tuple[int, tuple[int, ...]]] = {}
+        for (covered, (cost, columns)), (more, (extra, j)) in product(ways.items(), best.items()):
+            way = (cost + extra, (*columns, j))
+            wider[covered | more] = min(wider.get(covered | more, way), way)
+        ways = wider
+    cost, columns = ways[shared]
+    return Choice(tuple(sorted(columns)), float(cost), proven=True)
 
 
 def whole(bound: float) -> int:

@@ -4,8 +4,9 @@ Files are read two at a time and folded one by one, so that memory follows the l
 conversations, never the total size.
 """
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import IO, Final
 
@@ -14,8 +15,10 @@ import polars as pl
 from fwlens import flow
 from fwlens.flow import Span
 from fwlens.ledger import ALLOWED, Ledger, Share, add_up
-from fwlens.source import azdiag, azfw, files, flowlog, records, tabular, traffic
-from fwlens.source.files import Container, Content, Input
+from fwlens.source import azdiag, azfw, files, flowlog, quiet, records, skim, tabular, traffic
+from fwlens.source.crowd import Crowd, Wanted
+from fwlens.source.files import PEEK, Container, Content, Input
+from fwlens.source.flowlog import Tuples
 from fwlens.source.format import NO_FLOWS, Fault, Format, present, raw_rows
 
 FORMATS: Final = (azfw.FORMAT, azdiag.FORMAT, flowlog.FORMAT, traffic.FORMAT)
@@ -27,14 +30,10 @@ _COLUMNS: Final = tuple(dict.fromkeys(name for form in FORMATS for name in form.
 _MARKS: Final = (*(mark for form in FORMATS for _, mark in form.marks), ("msg_s",))
 _UNKNOWN: Final = "no known table of Azure Firewall, NSG or VNet flow logs"
 _EMPTY: Final = "empty file"
-_OUTSIDE: Final = "outside the time that was asked for (--since, --until)"
-_NOTHING: Final = flow.empty().insert_column(0, pl.lit(None, flow.TIME).alias("slot"))
 _NO_FILES: Final = "folder without files"
 _FORBIDDEN: Final = "cannot be read"
 _EXPORT: Final = "Export Azure Firewall, NSG or VNet flow logs as JSON, CSV or Parquet."
 _WORKERS: Final = 2
-_CROWD: Final = 200_000
-_MERGE_AT: Final = 2_000_000
 
 Progress = Callable[[int, int], None]
 """Told how many of how many files are read."""
@@ -56,11 +55,11 @@ class Flows:
 
 @dataclass(slots=True)
 class _Reading:
-    """One file on its way: what was read, used and set aside so far. `unread` says that rows of it are lost."""
+    """One file on its way: what was read and set aside so far. `unread` says that rows of it are lost."""
 
     place: Input
-    span: Span
-    with_allowed: bool
+    wanted: Wanted
+    tuples: list[Tuples] = field(default_factory=list)
     entries: list[pl.DataFrame] = field(default_factory=list)
     formats: set[str] = field(default_factory=set)
     set_aside: list[Fault] = field(default_factory=list)
@@ -76,52 +75,23 @@ class _Reading:
             self.set_aside.append(fault)
 
     def take(self, form: Format, raw: pl.LazyFrame) -> None:
-        """Raw rows of one format as entries, those with equal texts folded."""
-        when = pl.col("first_seen")
-        allowed = pl.when((pl.col("action") == "Allow") & (not self.with_allowed)).then(pl.lit(ALLOWED))
-        outside = pl.when(~self.span.inside(when)).then(pl.lit(_OUTSIDE))
-        entries = form.entries(raw).with_columns(
-            fault=pl.coalesce("fault", allowed, outside), slot=self.span.slot(when), place=pl.lit(self.place.label)
-        )
+        """Raw rows of one format as entries."""
         self.formats.add(form.name)
-        self.entries.append(flow.fold_entries(entries).collect(engine="streaming"))
+        self.entries.append(self.wanted.entries(form, raw, pl.lit(self.place.label)))
 
+    def take_tuples(self, tuples: Tuples) -> None:
+        """Tuples of a flow log, which are split when they are many."""
+        self.rows_read += tuples.rows
+        self.formats.add(flowlog.FORMAT.name)
+        if tuples.allowed:
+            self.set_aside.append((ALLOWED, tuples.allowed, tuples.allowed_line))
+        self.tuples.append(tuples)
 
-@dataclass(slots=True)
-class _Conforming:
-    """Entries of many files on their way to flows, put into our words a crowd at a time: each time costs the same."""
-
-    waiting: list[pl.DataFrame] = field(default_factory=list)
-    flows: list[pl.DataFrame] = field(default_factory=lambda: [_NOTHING])
-    used: dict[str, int] = field(default_factory=dict)
-    set_aside: dict[str, list[Fault]] = field(default_factory=dict)
-
-    def add(self, entries: Iterable[pl.DataFrame]) -> None:
-        """Entries to conform, now or later."""
-        self.waiting += entries
-        if sum(frame.height for frame in self.waiting) > _CROWD:
-            self.settle()
-
-    def settle(self) -> None:
-        """Conform what waits, and fold the flows if they have become many."""
-        if not self.waiting:
-            return
-        good, bad = flow.conform(pl.concat(self.waiting))
-        self.waiting = []
-        for place, rows in good.group_by("place").agg(pl.col("rows").sum()).iter_rows():
-            self.used[place] = self.used.get(place, 0) + rows
-        reasons = bad.group_by("place", "reason").agg(pl.col("rows").sum(), pl.col("line").min())
-        for place, *fault in reasons.sort("place", "reason").iter_rows():
-            self.set_aside.setdefault(place, []).append((fault[0], fault[1], fault[2]))
-        self.flows.append(flow.fold(good, "slot"))
-        if sum(part.height for part in self.flows) > _MERGE_AT + 2 * self.flows[0].height:
-            self.flows = [flow.fold(pl.concat(self.flows), "slot")]
-
-    def share(self, reading: _Reading) -> Share:
-        """One file's share of the ledger, when all is settled."""
-        place = reading.place.label
-        aside = (*reading.set_aside, *self.set_aside.get(place, ()))
-        return Share(place, frozenset(reading.formats), reading.rows_read, self.used.get(place, 0), aside)
+    def share(self, crowd: Crowd) -> Share:
+        """The file's share of the ledger, when all is settled."""
+        place = self.place.label
+        aside = (*self.set_aside, *crowd.set_aside.get(place, ()))
+        return Share(place, frozenset(self.formats), self.rows_read, crowd.used.get(place, 0), aside)
 
 
 def read(
@@ -138,28 +108,35 @@ def read(
     after each file. Faults are in the answer and the rest is read; a file in a folder that is no log is told in the
     ledger only.
     """
-
-    def one(place: Input) -> _Reading:
-        return _read_input(_Reading(place, span, with_allowed), stdin)
-
+    wanted = Wanted(span, with_allowed)
     places = list(files.inputs(paths))
-    conforming, readings, faults, tags = _Conforming(), list[_Reading](), [], []
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        for reading in pool.map(one, places):
-            conforming.add(reading.entries)
-            readings.append(replace(reading, entries=[], service_tags=None))
-            if progress:
-                progress(len(readings), len(places))
-            if reading.service_tags:
-                tags.append((reading.place.label, reading.service_tags))
-            if reading.fault and (reading.place.named or reading.unread or len(places) == 1):
-                faults.append(reading.fault)
+    crowd, readings, faults, tags = Crowd(wanted), list[_Reading](), [], []
+    for reading in _ahead(lambda place: _read_input(_Reading(place, wanted), stdin), places):
+        crowd.add(reading.place.label, reading.tuples, reading.entries)
+        readings.append(replace(reading, tuples=[], entries=[], service_tags=None))
+        if progress:
+            progress(len(readings), len(places))
+        if reading.service_tags:
+            tags.append((reading.place.label, reading.service_tags))
+        if reading.fault and (reading.place.named or reading.unread or len(places) == 1):
+            faults.append(reading.fault)
     if len(places) > 1 and not faults and not any(reading.formats for reading in readings):
         faults.append(f"None of these {len(places)} files holds a log that fwlens knows. {_EXPORT}")
-    conforming.settle()
-    shares = [conforming.share(reading) for reading in readings]
-    slots = flow.fold(pl.concat(conforming.flows), "slot")
-    return Flows(flow.fold(slots), add_up(shares), slots, tuple(sorted(tags)), tuple(faults))
+    slots = crowd.settle()
+    ledger = add_up(reading.share(crowd) for reading in readings)
+    return Flows(flow.fold(slots), ledger, slots, tuple(sorted(tags)), tuple(faults))
+
+
+def _ahead(one: Callable[[Input], _Reading], places: Iterable[Input]) -> Iterator[_Reading]:
+    """Each file as it was read, in order; no more than `_WORKERS` of them wait, however slowly they are used."""
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        coming = deque[Future[_Reading]]()
+        for place in places:
+            if len(coming) == _WORKERS:
+                yield coming.popleft().result()
+            coming.append(pool.submit(one, place))
+        while coming:
+            yield coming.popleft().result()
 
 
 def _read_input(reading: _Reading, stdin: IO[bytes] | None) -> _Reading:
@@ -209,9 +186,9 @@ def _read_content(reading: _Reading, content: Content) -> None:
         case Container.JSON_LINES:
             _read_lines(reading, content)
         case Container.DOCUMENT | Container.VALUES:
-            blob = flowlog.decode_blob(content.data)
-            if blob is not None:
-                _read_flow_log(reading, [(blob, content.data, 1)])
+            tuples = _flow_log(content.data, with_allowed=reading.wanted.with_allowed)
+            if tuples is not None:
+                reading.take_tuples(tuples)
                 return
             texts, faults = records.cut(content.data)
             reading.lose(faults)
@@ -221,6 +198,14 @@ def _read_content(reading: _Reading, content: Content) -> None:
             reading.lose(faults)
             if frame.width:
                 _read_rows(reading, frame)
+
+
+def _flow_log(data: bytes, *, with_allowed: bool) -> Tuples | None:
+    """The tuples of a whole flow log, None for anything else."""
+    tuples = skim.skim(data, with_allowed=with_allowed)
+    if tuples is None and (records_of := flowlog.decode_blob(data)) is not None:
+        return flowlog.gather([(records_of, data, 1)], with_allowed=with_allowed)
+    return tuples
 
 
 def _table_of(content: Content) -> tuple[pl.DataFrame, list[Fault]]:
@@ -233,87 +218,51 @@ def _table_of(content: Content) -> tuple[pl.DataFrame, list[Fault]]:
 
 def _read_lines(reading: _Reading, content: Content) -> None:
     """JSON Lines: whole lines are judged by literals first, and only those that may be a denial are decoded."""
+
+    def judged(content: Content) -> tuple[pl.DataFrame, pl.DataFrame]:
+        lines = records.lines(content, reading.place.path)
+        return quiet.judged(lines, content.data[:PEEK], FORMATS, with_allowed=reading.wanted.with_allowed)
+
     try:
-        texts, quiet = _judged(records.lines(content, reading.place.path), with_allowed=reading.with_allowed)
+        texts, others = judged(content)
     except pl.exceptions.ComputeError:
-        content = records.mended(content, reading.place.path)
-        texts, quiet = _judged(records.lines(content, reading.place.path), with_allowed=reading.with_allowed)
-    for table, rows, line in quiet.sort("table").rows():
+        texts, others = judged(records.mended(content, reading.place.path))
+    for table, rows, line in others.rows():
         reason = f"{_TABLES[table]}: {NO_FLOWS}" if table in _FLOWLESS else ALLOWED
         reading.lose([(reason, rows, line)])
         reading.formats.add(_FORMAT_OF[table])
     _read_texts(reading, texts)
 
 
-def _judged(lines: pl.LazyFrame, *, with_allowed: bool) -> list[pl.DataFrame]:
-    """Lines to decode, and the others by the table that they name: how many and the first of them.
-
-    Others are whole objects of a table without flows, or hold a literal of allowed entries and none of denied ones.
-    """
-    text, table = pl.col("text"), pl.col("table")
-    whole = (
-        text.str.starts_with("{")
-        & text.str.ends_with("}")
-        & (text.str.count_matches("{", literal=True) == text.str.count_matches("}", literal=True))
-        & ~text.str.contains_any([*_literals("denied"), *records.NESTED])
-    )
-    named = text.str.extract(r'"(?:category|Type)": ?"([A-Za-z_]+)"')
-    allowed = table.is_in(list(_FORMAT_OF)) & text.str.contains_any(_literals("allowed")) & (not with_allowed)
-    kinds = lines.with_columns(table=pl.when(whole).then(named)).with_columns(
-        quiet=(table.is_in(_FLOWLESS) | allowed).fill_null(False)
-    )
-    loud = kinds.filter(~pl.col("quiet")).select("line", "text")
-    quiet = kinds.filter("quiet").group_by("table").agg(rows=pl.len(), line=pl.col("line").min())
-    return pl.collect_all([loud, quiet], engine="streaming")
-
-
-def _literals(kind: str) -> list[str]:
-    """The literals of all formats, with and without a blank behind the colon."""
-    texts = [text for form in FORMATS for text in (form.allowed if kind == "allowed" else form.denied)]
-    return sorted({spaced for text in texts for spaced in (text, text.replace('":"', '": "'))})
-
-
 def _read_texts(reading: _Reading, texts: pl.DataFrame) -> None:
     texts, faults = records.opened(texts)
     reading.lose(faults)
-    is_flow_log = pl.col("text").str.contains_any(flowlog.MARKS)
+    is_flow_log = texts.select(pl.col("text").str.contains_any(flowlog.MARKS)).to_series()
     pieces: list[flowlog.Piece] = []
-    for line, text in texts.filter(is_flow_log).iter_rows():
-        decoded = flowlog.decode_record(text)
-        if decoded is None:
-            reading.lose([(flowlog.MALFORMED_RECORD, 1, line)])
-        else:
-            pieces.append(([decoded[0]], decoded[1], line))
+    if is_flow_log.any():
+        for line, text in texts.filter(is_flow_log).iter_rows():
+            decoded = flowlog.decode_record(text)
+            if decoded is None:
+                reading.lose([(flowlog.MALFORMED_RECORD, 1, line)])
+            else:
+                pieces.append(([decoded[0]], decoded[1], line))
+        texts = texts.filter(~is_flow_log)
     if pieces:
-        _read_flow_log(reading, pieces)
-    others = texts.filter(~is_flow_log)
-    if others.height:
-        frame, faults = records.columns_of(others, _columns_in(others))
+        reading.take_tuples(flowlog.gather(pieces, with_allowed=reading.wanted.with_allowed))
+    if texts.height:
+        frame, faults = records.columns_of(texts, _columns_in(texts))
         reading.lose(faults)
         _read_rows(reading, frame)
 
 
 def _columns_in(texts: pl.DataFrame) -> tuple[str, ...]:
     """The columns of those formats that the texts hold a column of: decoding looks for each, found or not."""
-    text = texts["text"].str
-    return tuple(
-        dict.fromkeys(
-            name
-            for form in FORMATS
-            if form.columns and text.contains_any([f'"{name}' for name in form.columns]).any()
-            for name in form.columns
-        )
+    text = pl.col("text").str
+    marks = {form.name: [f'"{name}' for name in form.columns] for form in FORMATS if form.columns}
+    there = texts.select(**{name: text.contains_any(columns).any() for name, columns in marks.items()}).row(
+        0, named=True
     )
-
-
-def _read_flow_log(reading: _Reading, pieces: list[flowlog.Piece]) -> None:
-    tuples = flowlog.gather(pieces, with_allowed=reading.with_allowed)
-    reading.rows_read += tuples.rows
-    reading.formats.add(flowlog.FORMAT.name)
-    if tuples.allowed:
-        reading.set_aside.append((ALLOWED, tuples.allowed, tuples.allowed_line))
-    if tuples.rules:
-        reading.take(flowlog.FORMAT, flowlog.lines_frame(tuples, reading.span))
+    return tuple(dict.fromkeys(name for form in FORMATS if there.get(form.name) for name in form.columns))
 
 
 def _with_table(raw: pl.DataFrame) -> pl.DataFrame:
@@ -333,10 +282,11 @@ def _with_table(raw: pl.DataFrame) -> pl.DataFrame:
 def _read_rows(reading: _Reading, frame: pl.DataFrame) -> None:
     raw = _with_table(raw_rows(frame, _COLUMNS))
     reading.rows_read += raw.height
+    there = set(raw["table"].unique())
     for form in FORMATS:
-        mine = raw.filter(pl.col("table").is_in(set(form.tables.values())))
-        if mine.height:
-            reading.take(form, mine.lazy())
-    strangers = raw.filter(pl.col("table").is_null())
-    if strangers.height:
+        if mine := there & set(form.tables.values()):
+            whole = mine == there  # most files hold the tables of one format
+            reading.take(form, raw.lazy() if whole else raw.lazy().filter(pl.col("table").is_in(mine)))
+    if None in there:
+        strangers = raw.filter(pl.col("table").is_null())
         reading.set_aside.append((_UNKNOWN, strangers.height, int(strangers["line"][0])))

@@ -15,7 +15,7 @@ and folds.
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import msgspec
@@ -29,30 +29,30 @@ MARKS: Final = ['"flowTuples"', '"flowRecords"', '"NetworkSecurityGroupFlowEvent
 MALFORMED_RECORD: Final = "malformed: a flow-log record of another shape"
 
 
-class _Group(msgspec.Struct):
+class _Group(msgspec.Struct, gc=False):
     rule: str | None = None
     flowTuples: msgspec.Raw = msgspec.Raw(b"[]")  # noqa: N815 - Azure's name
 
 
-class _RuleFlows(msgspec.Struct):
+class _RuleFlows(msgspec.Struct, gc=False):
     rule: str | None = None
     flows: list[_Group] | None = None
 
 
-class _Properties(msgspec.Struct):
+class _Properties(msgspec.Struct, gc=False):
     flows: list[_RuleFlows] | msgspec.UnsetType | None = msgspec.UNSET
 
 
-class _Acl(msgspec.Struct):
+class _Acl(msgspec.Struct, gc=False):
     aclID: str | None = None  # noqa: N815 - Azure's name
     flowGroups: list[_Group] | None = None  # noqa: N815 - Azure's name
 
 
-class _FlowRecords(msgspec.Struct):
+class _FlowRecords(msgspec.Struct, gc=False):
     flows: list[_Acl] | None = None
 
 
-class Record(msgspec.Struct):
+class Record(msgspec.Struct, gc=False):
     """One minute of one network interface; either `properties` (NSG) or `flowRecords` (VNet) holds its flows."""
 
     resourceId: str | None = None  # noqa: N815 - Azure's name
@@ -74,27 +74,34 @@ class Record(msgspec.Struct):
         return self.flowRecords is not None or bool(self.properties and self.properties.flows is not msgspec.UNSET)
 
 
-class _Blob(msgspec.Struct):
+class _Blob(msgspec.Struct, gc=False):
     records: list[Record]
 
 
 Piece = tuple[Sequence[Record], bytes, int]
 """Records with the text they were decoded from, in its order, and the line that this text begins on."""
 
-_COMMAS: Final = (7, 12)  # NSG version 1; NSG version 2 and VNet
+COMMAS: Final = (7, 12)
+"""How many a tuple has: NSG version 1; NSG version 2 and VNet."""
 _FIRST_TUPLE: Final = re.compile(rb'\[\s*"([^"\\]*)"')
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)+"')
 _BLOB: Final = msgspec.json.Decoder(_Blob)
 _RECORD: Final = msgspec.json.Decoder(Record)
+_FIELDS: Final = (
+    "group", "line", "t", "src", "dst", "sport", "dport", "protocol", "direction", "decision",
+    "f8", "f9", "f10", "f11", "f12", "over",
+)  # fmt: skip
 
 
 @dataclass(slots=True)
 class Tuples:
-    """What the groups of one file hold: tuples as CSV lines, their groups, and what was only counted."""
+    """What the groups of one file hold: texts of tuples with the ACL, rule and line of each, and what was only counted.
 
-    lines: list[bytes]
-    acls: list[str | None]
-    rules: list[str | None]
+    A text holds one tuple, or several that are parted by `","`; `size` is how many bytes they are.
+    """
+
+    texts: list[tuple[str | None, str | None, int, bytes]] = field(default_factory=list)
+    size: int = 0
     rows: int = 0
     allowed: int = 0
     allowed_line: int = 0
@@ -107,12 +114,20 @@ class Tuples:
 
     def take(self, acl: str | None, rule: str | None, tuples: bytes, line: int) -> None:
         """Add the tuples of a group."""
-        prefix = b"\n%d," % len(self.rules)
-        count, lines = (_compact_lines if _is_compact(tuples) else _loose_lines)(tuples, prefix, line)
-        self.rows += count
-        self.lines.append(lines)
-        self.acls.append(acl)
-        self.rules.append(rule)
+        if is_compact(tuples):
+            self.take_compact(acl, rule, tuples, line)
+            return
+        for at, text in _loose(tuples, line):
+            self._add(acl, rule, at, text, 1)
+
+    def take_compact(self, acl: str | None, rule: str | None, tuples: bytes, line: int) -> None:
+        """Add the tuples of a group that `is_compact`."""
+        self._add(acl, rule, line, tuples[2:-2], tuples.count(b'","') + 1)
+
+    def _add(self, acl: str | None, rule: str | None, line: int, text: bytes, rows: int) -> None:
+        self.texts.append((acl, rule, line, text))
+        self.rows += rows
+        self.size += len(text)
 
 
 def decode_blob(blob: bytes) -> list[Record] | None:
@@ -140,7 +155,7 @@ def decode_record(text: str) -> tuple[Record, bytes] | None:
 
 def gather(pieces: Iterable[Piece], *, with_allowed: bool) -> Tuples:
     """Collect the tuples of records, each with its line."""
-    found = Tuples([b"group,line,t,src,dst,sport,dport,protocol,direction,decision,f8,f9,f10,f11,f12,over"], [], [])
+    found = Tuples()
     for records, text, line in pieces:
         many_lines, seen_to = b"\n" in text.rstrip(), 0
         for record in records:
@@ -156,12 +171,15 @@ def gather(pieces: Iterable[Piece], *, with_allowed: bool) -> Tuples:
     return found
 
 
-def _is_compact(tuples: bytes) -> bool:
+def is_compact(tuples: bytes) -> bool:
     """`["a","b"]` without blanks or escapes, as Azure writes it: quotes count the tuples and one replace splits."""
     return (
         tuples.startswith(b'["')
         and tuples.endswith(b'"]')
-        and not any(mark in tuples for mark in (b" ", b"\n", b"\r", b"\\"))
+        and b" " not in tuples
+        and b"\n" not in tuples
+        and b"\r" not in tuples
+        and b"\\" not in tuples
         and tuples.count(b'","') * 2 + 2 == tuples.count(b'"')
     )
 
@@ -169,18 +187,12 @@ def _is_compact(tuples: bytes) -> bool:
 def _plain_tuples(tuples: bytes) -> int:
     """How many texts a group holds, if the first has as many fields as a tuple of ours; else 0."""
     first = _FIRST_TUPLE.match(tuples)
-    known = first is not None and first[1].count(b",") in _COMMAS and b"\\" not in tuples
+    known = first is not None and first[1].count(b",") in COMMAS and b"\\" not in tuples
     return tuples.count(b'"') // 2 if known else 0
 
 
-def _compact_lines(tuples: bytes, prefix: bytes, line: int) -> tuple[int, bytes]:
-    """How many tuples there are, and each as a line of CSV behind its group and line."""
-    before = prefix + b"%d," % line
-    return tuples.count(b'","') + 1, before + tuples[2:-2].replace(b'","', before)
-
-
-def _loose_lines(tuples: bytes, prefix: bytes, line: int) -> tuple[int, bytes]:
-    """The same for an array in any layout, each tuple with its own line; what is no text becomes an empty tuple."""
+def _loose(tuples: bytes, line: int) -> list[tuple[int, bytes]]:
+    """The tuples of an array in any layout, each with its own line; what is no text becomes an empty tuple."""
     try:
         decoded = json.loads(tuples.decode("utf-8", "replace"), parse_int=str)
     except (ValueError, RecursionError):
@@ -191,17 +203,25 @@ def _loose_lines(tuples: bytes, prefix: bytes, line: int) -> tuple[int, bytes]:
         if text and (found := _STRING.search(tuples, seen_to)):
             line += tuples.count(b"\n", seen_to, found.start())
             seen_to = found.end()
-        rows.append(prefix + b"%d," % line + text.encode("utf-8", "replace").translate(None, b"\r\n"))
-    return len(rows), b"".join(rows)
+        rows.append((line, text.encode("utf-8", "replace").translate(None, b"\r\n").replace(b'"', b"?")))
+    return rows
 
 
-def lines_frame(found: Tuples, span: Span) -> pl.LazyFrame:
-    """The gathered tuples as raw rows, folded but for what the span keeps apart: one text column per field."""
-    names = found.lines[0].decode().split(",")
-    schema: dict[str, type[pl.DataType]] = dict.fromkeys(names, pl.String)
+def lines_frame(files: Iterable[tuple[str, Tuples]], span: Span) -> pl.LazyFrame:
+    """The tuples of files (each with its `place`) as raw rows, folded but for what the span keeps apart."""
+    alike: dict[tuple[str, str | None, str | None, int], list[bytes]] = {}  # most tuples of a file share rule and line
+    for place, tuples in files:
+        for acl, rule, line, text in tuples.texts:
+            alike.setdefault((place, acl, rule, line), []).append(text)
+    groups: dict[tuple[str, str | None, str | None], int] = {}
+    lines = [",".join(_FIELDS).encode()]
+    for (place, acl, rule, line), texts in alike.items():
+        prefix = b"\n%d,%d," % (groups.setdefault((place, acl, rule), len(groups)), line)
+        lines.append(prefix + b'","'.join(texts).replace(b'","', prefix))
+    schema: dict[str, type[pl.DataType]] = dict.fromkeys(_FIELDS, pl.String)
     schema |= {"group": pl.UInt32, "line": pl.UInt32, "t": pl.Int64}
-    tuples = pl.scan_csv(
-        b"".join(found.lines),
+    split = pl.scan_csv(
+        b"".join(lines),
         schema=schema,
         quote_char=None,
         truncate_ragged_lines=True,
@@ -213,11 +233,11 @@ def lines_frame(found: Tuples, span: Span) -> pl.LazyFrame:
     when = _epoch("t")
     apart = [span.inside(when).alias("inside"), span.slot(when).alias("slot")] if span != Span() else []
     key = [pl.col(name) for name in ("group", "src", "dst", "dport", "protocol", "direction", "decision")]
-    folded = tuples.group_by(*key, whole.alias("whole"), *apart).agg(
+    folded = split.group_by(*key, whole.alias("whole"), *apart).agg(
         first=pl.col("t").min(), last=pl.col("t").max(), rows=pl.len().cast(pl.UInt32), line=pl.col("line").min(),
     )  # fmt: skip
-    groups = pl.LazyFrame({"acl": found.acls, "rule": found.rules}, schema={"acl": pl.String, "rule": pl.String})
-    return folded.join(groups.with_row_index("group"), on="group", how="left")
+    names = pl.LazyFrame(list(groups), schema=dict.fromkeys(("place", "acl", "rule"), pl.String), orient="row")
+    return folded.join(names.with_row_index("group"), on="group", how="left")
 
 
 def _epoch(name: str) -> pl.Expr:
@@ -259,6 +279,7 @@ def _entries(raw: pl.LazyFrame) -> pl.LazyFrame:
         fault=pl.when(~pl.col("whole") | decision.is_null()).then(pl.lit("malformed: not a flow tuple")),
         rows="rows",
         line="line",
+        place="place",
     )
 
 

@@ -40,10 +40,9 @@ _ARRAY: Final = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 def lines(content: Content, path: str) -> pl.LazyFrame:
-    """JSON Lines as `line`, `text`, without blank lines. Collecting raises ComputeError where a byte is not UTF-8."""
+    """JSON Lines as `line`, `text`. Collecting raises ComputeError where a byte is not UTF-8."""
     source = path if content.in_place else content.data
-    frame = pl.scan_lines(source, name="text", row_index_name="line", row_index_offset=1, glob=False)
-    return frame.filter(pl.col("text").str.strip_chars() != "")
+    return pl.scan_lines(source, name="text", row_index_name="line", row_index_offset=1, glob=False)
 
 
 def mended(content: Content, path: str) -> Content:

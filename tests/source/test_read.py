@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 from fwlens import flow as flows
 from fwlens import source
 from fwlens.ledger import UNACCOUNTED, Account, Ledger, SetAside
-from fwlens.source import Flows
+from fwlens.source import Flows, crowd
 from tests.source.logs import (
     ALERT,
     ALLOWED,
@@ -313,7 +313,7 @@ def test_the_frame_is_a_flow_frame_however_little_is_in_it() -> None:
 
 def test_many_conversations_are_merged_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The shares of many files are folded together before all are there, and nothing is lost by it."""
-    monkeypatch.setattr(source, "_MERGE_AT", 3)
+    monkeypatch.setattr(crowd, "_MERGE_AT", 3)
     for part in range(8):
         (tmp_path / str(part)).write_text(
             jsonl(*(network(DestinationPort=443 + port) for port in range(part, part + 4)))

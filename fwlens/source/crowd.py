@@ -1,0 +1,88 @@
+"""Knows how what many files hold becomes flows: a crowd of files at a time, for each time costs the same.
+
+Nothing here grows with the total size: tuples and entries wait only until they are a crowd, and flows are folded.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import polars as pl
+
+from fwlens import flow
+from fwlens.flow import Span
+from fwlens.ledger import ALLOWED
+from fwlens.source import flowlog
+from fwlens.source.flowlog import Tuples
+from fwlens.source.format import Fault, Format
+
+_OUTSIDE: Final = "outside the time that was asked for (--since, --until)"
+_NOTHING: Final = flow.empty().insert_column(0, pl.lit(None, flow.TIME).alias("slot"))
+_CROWD: Final = 200_000
+_CROWD_BYTES: Final = 8_000_000
+_MERGE_AT: Final = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which entries of a log are wanted: those of a span of time, and allowed ones only on request."""
+
+    span: Span
+    with_allowed: bool
+
+    def entries(self, form: Format, raw: pl.LazyFrame, place: pl.Expr) -> pl.DataFrame:
+        """Raw rows of one format as entries, those with equal texts folded."""
+        when = pl.col("first_seen")
+        allowed = pl.when((pl.col("action") == "Allow") & (not self.with_allowed)).then(pl.lit(ALLOWED))
+        outside = pl.when(~self.span.inside(when)).then(pl.lit(_OUTSIDE))
+        entries = form.entries(raw).with_columns(
+            fault=pl.coalesce("fault", allowed, outside), slot=self.span.slot(when), place=place
+        )
+        return flow.fold_entries(entries).collect(engine="streaming")
+
+
+@dataclass(slots=True)
+class Crowd:
+    """Tuples and entries of many files on their way to flows, and what became of the rows of each file."""
+
+    wanted: Wanted
+    tuples: list[tuple[str, Tuples]] = field(default_factory=list)
+    entries: list[pl.DataFrame] = field(default_factory=list)
+    flows: list[pl.DataFrame] = field(default_factory=lambda: [_NOTHING])
+    used: dict[str, int] = field(default_factory=dict)
+    set_aside: dict[str, list[Fault]] = field(default_factory=dict)
+
+    def add(self, place: str, tuples: Iterable[Tuples], entries: Iterable[pl.DataFrame]) -> None:
+        """What a file holds, to be conformed now or later."""
+        self.tuples += [(place, each) for each in tuples]
+        self.entries += entries
+        if sum(each.size for _, each in self.tuples) > _CROWD_BYTES:
+            self._split()
+        if sum(frame.height for frame in self.entries) > _CROWD:
+            self._conform()
+
+    def settle(self) -> pl.DataFrame:
+        """All flows, folded within each slot."""
+        self._split()
+        self._conform()
+        return flow.fold(pl.concat(self.flows), "slot")
+
+    def _split(self) -> None:
+        if any(each.texts for _, each in self.tuples):
+            raw = flowlog.lines_frame(self.tuples, self.wanted.span)
+            self.entries.append(self.wanted.entries(flowlog.FORMAT, raw, pl.col("place")))
+        self.tuples = []
+
+    def _conform(self) -> None:
+        if not self.entries:
+            return
+        good, bad = flow.conform(pl.concat(self.entries))
+        self.entries = []
+        for place, rows in good.group_by("place").agg(pl.col("rows").sum()).iter_rows():
+            self.used[place] = self.used.get(place, 0) + rows
+        reasons = bad.group_by("place", "reason").agg(pl.col("rows").sum(), pl.col("line").min())
+        for place, *fault in reasons.sort("place", "reason").iter_rows():
+            self.set_aside.setdefault(place, []).append((fault[0], fault[1], fault[2]))
+        self.flows.append(flow.fold(good, "slot"))
+        if sum(part.height for part in self.flows) > _MERGE_AT + 2 * self.flows[0].height:
+            self.flows = [flow.fold(pl.concat(self.flows), "slot")]

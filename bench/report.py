@@ -17,6 +17,7 @@ import polars as pl
 from fwlens import run
 from fwlens.flow import FLOW, fold
 from fwlens.ledger import Account, Ledger
+from fwlens.night import night_of, timeline_of
 from fwlens.report import plot_library, render
 from fwlens.source import Flows
 
@@ -73,9 +74,9 @@ def main(count: int) -> None:
         found = run.matched(ask, flows)
     print(f"{found.rows.height:,} conversations, {flows.slots.height:,} rows in slots")
     with timed("timeline"):
-        run.timeline(ask, found)
+        timeline_of(ask, found)
     with timed("answer, timeline, all"):
-        night = run.night(ask, found)
+        night = night_of(ask, found)
     with timed("render"):
         report = render(night)
     size = len(report.page) - len(plot_library().encode())

@@ -6,13 +6,14 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 from fwlens import run
+from fwlens.night import SLOT, night_of
 from fwlens.report import render
 
 ROOT = Path(__file__).parent.parent
 
 ask = run.Ask((str(ROOT / "sample_logs"),), region="westeurope", with_allowed=True)
 page_file = ROOT / "docs" / "picture.html"
-night = run.night(ask, run.matched(ask, run.flows_of(ask, every=run.SLOT)))
+night = night_of(ask, run.matched(ask, run.flows_of(ask, every=SLOT)))
 page_file.write_bytes(render(night).page)
 try:
     with sync_playwright() as playwright:

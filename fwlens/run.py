@@ -1,7 +1,6 @@
 """Knows the one way through: logs, flows, matches, recommendations, answer. What the command line and a night share."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import IO, Any, Final, Literal
 
 import polars as pl
 
-from fwlens import catalog, emit, names, source
+from fwlens import catalog, names, source
 from fwlens.answer import Answer, answer
 from fwlens.certificate import certify
 from fwlens.document import Document
@@ -18,14 +17,10 @@ from fwlens.flow import Span
 from fwlens.match import Choice, match, near
 from fwlens.proof import Asked, Certificate
 from fwlens.recommend import Options, Recommendations, recommend, subnet
-from fwlens.report import Artefact, Night, Source
 from fwlens.requirement import Catalog
 from fwlens.rule import Platform
 from fwlens.source import Flows, Progress
 from fwlens.tags import ADVICE, ServiceTags, parse, read
-
-SLOT: Final = timedelta(minutes=15)
-"""How finely a night is read for its report."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,68 +166,6 @@ def answered(ask: Ask, found: Matched, *, with_curve: bool = False) -> tuple[Ans
         with_allowed=ask.with_allowed,
     )
     return told, said
-
-
-def timeline(ask: Ask, found: Matched) -> pl.DataFrame:
-    """Flows and log entries by slot of the reading and verdict: `slot verdict flows events`, in order."""
-    slots = found.flows.slots
-    choice, known = ask.choice, found.catalog.requirements
-    rows = match(slots, known, tags=found.tags, choice=choice, never_override=ask.never_override)
-    return (
-        rows.select("verdict", "events", slot=slots["slot"])
-        .group_by("slot", "verdict")
-        .agg(flows=pl.len(), events=pl.col("events").sum())
-        .sort("slot", "verdict")
-    )
-
-
-def night(
-    ask: Ask,
-    found: Matched,
-    *,
-    earlier: Document | None = None,
-    earlier_name: str = "",
-    place: emit.Options = emit.Options(),
-) -> Night:
-    """Everything that a page tells. `found` has to be read in slots of `SLOT`; rules are written for `place`."""
-    told, _ = answered(ask, found)
-    choice, every = ask.choice, found.catalog.requirements
-    needs = tuple(need for need in every if choice.takes(need))
-    return Night(
-        answer=told,
-        matched=found.rows,
-        timeline=timeline(ask, found),
-        needs=needs,
-        unchosen=len(every) - len(needs),
-        sources=tuple(
-            Source(form.name, tuple(name for name in form.tables if name not in form.flowless))
-            for form in source.FORMATS
-        ),
-        faults=found.flows.faults,
-        since=ask.since,
-        until=ask.until,
-        earlier=earlier,
-        earlier_name=earlier_name,
-        artefacts=tuple(artefacts(told, place)),
-    )
-
-
-def artefacts(told: Answer, place: emit.Options) -> Iterator[Artefact]:
-    """The rules of each platform in all its forms with what takes them back; where Azure would refuse them, why."""
-    for platform in dict.fromkeys(one.rule.platform for one in told.recommendations):
-        mine = [one for one in told.recommendations if one.rule.platform == platform]
-        texts: dict[str, Artefact] = {}
-        for form in emit.forms_of(platform):
-            try:
-                (one,) = emit.emit(mine, form, place)
-            except FwlensError as error:
-                texts.setdefault(str(error), Artefact(platform, "Not written", f"{platform}.txt", f"{error}\n"))
-                continue
-            start = f"{platform}." if one.platform is None else ""
-            texts[one.text] = Artefact(platform, emit.TITLES[form], f"{start}{one.file_name}", one.text)
-            if one.platform is not None:
-                texts.setdefault(one.undo, Artefact(platform, "What takes them back", one.undo_name, one.undo))
-        yield from texts.values()
 
 
 def verified(document: Document, found: Matched) -> Certificate:

@@ -35,10 +35,11 @@ ARROWS: dict[str, set[str]] = {
     # what puts stages together, and what tells people
     "answer": {"document", "flow", "ledger", "proof", "requirement", "rule"},
     "report": NOUNS | {"answer"},
-    "run": NOUNS | {"answer", "catalog", "certificate", "emit", "match", "recommend", "report", "source"},
+    "run": NOUNS | {"answer", "catalog", "certificate", "match", "recommend", "source"},
+    "night": NOUNS | {"answer", "emit", "match", "report", "run", "source"},
     "backtest": NOUNS | {"catalog", "certificate", "match", "recommend", "run", "source"},
     "table": NOUNS | {"answer"},
-    "cli": NOUNS | {"answer", "backtest", "catalog", "emit", "report", "run", "source", "table"},
+    "cli": NOUNS | {"answer", "backtest", "catalog", "emit", "night", "report", "run", "source", "table"},
 }
 
 # Libraries that stay in their place; all others (polars, the standard library) are free.

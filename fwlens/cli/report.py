@@ -79,6 +79,7 @@ def report(
     Example: fwlens report insights-logs/ --with-allowed -o reports/night.html
     """
     from fwlens import document, run
+    from fwlens.night import SLOT, night_of
     from fwlens.report import render
 
     ask = asked(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed)
@@ -93,8 +94,8 @@ def report(
     place = options(target, priority_below, priority_taken, ip_groups=ip_groups)
     _ = ask.asked  # a wrong region, subnet or earlier answer is told before hours of logs are read
     earlier = document.read(against) if against else None
-    found = run.matched(ask, flows_of(ask, every=run.SLOT))
-    night = run.night(ask, found, earlier=earlier, earlier_name=str(against or ""), place=place)
+    found = run.matched(ask, flows_of(ask, every=SLOT))
+    night = night_of(ask, found, earlier=earlier, earlier_name=str(against or ""), place=place)
     to_stdout = output == Path("-")
     page = output or FOLDER / f"{name(night.answer)}.html"
     made = render(night, name=None if to_stdout else page.stem, shared_script=shared_js)

@@ -13,6 +13,7 @@ from fwlens.answer import Answer, Tally
 from fwlens.document import Document
 from fwlens.flow import MATCHED, TIME
 from fwlens.ledger import Account, Ledger, SetAside
+from fwlens.night import SLOT, night_of
 from fwlens.proof import Asked, Certificate
 from fwlens.report import Artefact, Night, Source
 from fwlens.requirement import Note, Page, Requirement, Way
@@ -39,7 +40,7 @@ Words = Callable[[int], str]
 def sample(*, with_allowed: bool = True, logs: tuple[str, ...] = ("sample_logs",)) -> Night:
     """The sample night by the way that the command line goes."""
     ask = run.Ask(tuple(str(ROOT / log) for log in logs), region="westeurope", with_allowed=with_allowed)
-    return run.night(ask, run.matched(ask, run.flows_of(ask, every=run.SLOT)))
+    return night_of(ask, run.matched(ask, run.flows_of(ask, every=SLOT)))
 
 
 def flows(count: int, verdict: str, words: Words = "10.0.0.{}".format, **columns: pl.Series) -> pl.DataFrame:

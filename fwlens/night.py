@@ -1,0 +1,79 @@
+"""Knows one night put together for its page: the answer, a timeline, and the rules in every form."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+import polars as pl
+
+from fwlens import emit, run, source
+from fwlens.answer import Answer
+from fwlens.document import Document
+from fwlens.errors import FwlensError
+from fwlens.match import match
+from fwlens.report import Artefact, Night, Source
+
+SLOT: Final = timedelta(minutes=15)
+"""How finely a night is read for its report."""
+
+
+def timeline_of(ask: run.Ask, found: run.Matched) -> pl.DataFrame:
+    """Flows and log entries by slot of the reading and verdict: `slot verdict flows events`, in order."""
+    slots = found.flows.slots
+    choice, known = ask.choice, found.catalog.requirements
+    rows = match(slots, known, tags=found.tags, choice=choice, never_override=ask.never_override)
+    return (
+        rows.select("verdict", "events", slot=slots["slot"])
+        .group_by("slot", "verdict")
+        .agg(flows=pl.len(), events=pl.col("events").sum())
+        .sort("slot", "verdict")
+    )
+
+
+def night_of(
+    ask: run.Ask,
+    found: run.Matched,
+    *,
+    earlier: Document | None = None,
+    earlier_name: str = "",
+    place: emit.Options = emit.Options(),
+) -> Night:
+    """Everything that a page tells. `found` has to be read in slots of `SLOT`; rules are written for `place`."""
+    told, _ = run.answered(ask, found)
+    choice, every = ask.choice, found.catalog.requirements
+    needs = tuple(need for need in every if choice.takes(need))
+    return Night(
+        answer=told,
+        matched=found.rows,
+        timeline=timeline_of(ask, found),
+        needs=needs,
+        unchosen=len(every) - len(needs),
+        sources=tuple(
+            Source(form.name, tuple(name for name in form.tables if name not in form.flowless))
+            for form in source.FORMATS
+        ),
+        faults=found.flows.faults,
+        since=ask.since,
+        until=ask.until,
+        earlier=earlier,
+        earlier_name=earlier_name,
+        artefacts=tuple(artefacts_of(told, place)),
+    )
+
+
+def artefacts_of(told: Answer, place: emit.Options) -> Iterator[Artefact]:
+    """The rules of each platform in all its forms with what takes them back; where Azure would refuse them, why."""
+    for platform in dict.fromkeys(one.rule.platform for one in told.recommendations):
+        mine = [one for one in told.recommendations if one.rule.platform == platform]
+        texts: dict[str, Artefact] = {}
+        for form in emit.forms_of(platform):
+            try:
+                (one,) = emit.emit(mine, form, place)
+            except FwlensError as error:
+                texts.setdefault(str(error), Artefact(platform, "Not written", f"{platform}.txt", f"{error}\n"))
+                continue
+            start = f"{platform}." if one.platform is None else ""
+            texts[one.text] = Artefact(platform, emit.TITLES[form], f"{start}{one.file_name}", one.text)
+            if one.platform is not None:
+                texts.setdefault(one.undo, Artefact(platform, "What takes them back", one.undo_name, one.undo))
+        yield from texts.values()

@@ -56,6 +56,7 @@ class _Flow(msgspec.Struct):
 
 class _Unsaid(msgspec.Struct):
     flow: _Flow
+    why: str
 
 
 class _Asked(msgspec.Struct):
@@ -78,12 +79,14 @@ class _Document(msgspec.Struct):
     recommendations: tuple[_Recommendation, ...]
     unsaid: tuple[_Unsaid, ...] = ()
     asked: _Asked = msgspec.field(default_factory=_Asked)
+    service_tags: int | None = None
     certificate: _Certificate = msgspec.field(default_factory=_Certificate)
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The rules of an answer, what was asked for them, what they leave out with a reason, and what they claim."""
+    """The rules of an answer, what was asked for them, what they leave out with a reason, what they claim, and which
+    service-tag file (its change number) they rest on."""
 
     recommendations: tuple[Recommendation, ...]
     asked: Asked
@@ -92,6 +95,7 @@ class Document:
     handed_back: tuple[tuple[str, str, str], ...]
     lower_bound: int
     surplus: int | None
+    service_tags: int | None
 
 
 def read(path: Path) -> Document:
@@ -127,6 +131,7 @@ def parse(data: bytes, name: str) -> Document:
         handed_back=tuple((one.flow.src_ip, one.flow.destination, one.flow.service) for one in document.unsaid),
         lower_bound=document.certificate.lower_bound,
         surplus=document.certificate.surplus,
+        service_tags=document.service_tags,
     )
 
 

@@ -64,7 +64,8 @@ def clock(when: datetime | None) -> str:
 def recommendations(answer: Answer) -> str:
     """The answer as text: how many flows were blocked and are documented, which rules allow them, and the rest."""
     parts = [_verdict(answer)]
-    parts += [_rule(number, one) for number, one in enumerate(answer.recommendations, start=1)]
+    beyond = answer.certificate.surplus_of
+    parts += [_rule(i, one, beyond.get(one.rule.id, 0)) for i, one in enumerate(answer.recommendations, start=1)]
     parts += [
         certificate(answer.certificate),
         _unsaid(answer.unsaid),
@@ -120,7 +121,7 @@ def _some(values: Iterable[str], most: int = 12) -> str:
     return ", ".join(texts[:most]) + more
 
 
-def _rule(number: int, one: Recommendation) -> str:
+def _rule(number: int, one: Recommendation, surplus: int) -> str:
     rule, evidence = one.rule, one.evidence
     lines = [
         f"{number:>2}  {rule.platform}, {rule.layer} rule, {rule.direction}  [{rule.id}]",
@@ -133,6 +134,8 @@ def _rule(number: int, one: Recommendation) -> str:
             f"{clock(evidence.first_seen)} to {clock(evidence.last_seen)}",
         ),
     ]
+    if surplus:
+        lines.append(_wrap("surplus", f"{plural(surplus, 'combination')} of source, destination and service not seen"))
     lines += [
         _wrap("needed by", f"{citation.id} ({citation.basis}): {citation.purpose} {citation.url}")
         for citation in one.citations
@@ -201,7 +204,7 @@ def certificate(found: Certificate) -> str:
         ("complete", found.complete), ("sound", found.sound), ("irredundant", found.irredundant))]  # fmt: skip
     fewest = "the fewest possible" if found.rules == found.lower_bound else f"at least {found.lower_bound} are needed"
     line = f"Certificate: {', '.join(marks)}; {plural(found.rules, 'rule')}, {fewest}; surplus {found.surplus:,}.\n"
-    return line + "".join(f"    {fault}\n" for fault in found.faults)
+    return line + "".join(f"{_wrap('fault', fault)}\n" for fault in found.faults)
 
 
 def curve(steps: Sequence[tuple[int, int]], *, as_json: bool) -> bytes:

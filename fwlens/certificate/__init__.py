@@ -16,11 +16,11 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from fwlens.certificate.bound import Want, fooling
+from fwlens.certificate.bound import fooling, want_of
 from fwlens.certificate.evidence import ANYWHERE, Flow, ends_of, far_side, flows, near_atoms, near_side, reachable, rows
 from fwlens.proof import Asked, Certificate, Replay
 from fwlens.requirement import Requirement
-from fwlens.rule import PLACEHOLDER, Endpoint, Network, Rule, Service
+from fwlens.rule import Endpoint, Network, Rule, Service
 from fwlens.tags import ServiceTags
 
 _APPLICATION: Final = {("tcp", 443): "https", ("tcp", 80): "http", ("tcp", 1433): "mssql"}
@@ -94,7 +94,7 @@ class _Check:
         strange = (line for number in range(len(self.rules)) for line in self._foreign(number, surplus[number]))
         foreign = [*self._leaks(), *strange]
         idle = list(self._idle())
-        proven, stale = self._bound(claimed)
+        proven, stale = self._bound(claimed, complete=not blocked)
         return Certificate(
             complete=not blocked,
             sound=not foreign,
@@ -103,7 +103,7 @@ class _Check:
             lower_bound=proven,
             surplus=self._total_surplus(),
             surplus_of={rule.id: count for rule, count in zip(self.rules, surplus, strict=True)},
-            faults=(*blocked, *foreign, *(() if self.asked.at_most is not None else idle), *stale),
+            faults=(*blocked, *foreign, *idle, *stale),
         )
 
     def replay(self) -> Replay:
@@ -127,21 +127,25 @@ class _Check:
 
     @cached_property
     def _hits(self) -> dict[Flow, list[_Hit]]:
-        return {flow: list(self._allowing(flow)) for flow in self.needed}
+        """The rules that allow a needed flow as it was seen, else those that do by what its document says."""
+        return {
+            flow: list(self._allowing(flow, flow.ends)) or list(self._allowing(flow, flow.documented))
+            for flow in self.needed
+        }
 
-    def _allowing(self, flow: Flow) -> Iterator[_Hit]:
-        """The rules that allow a flow."""
+    def _allowing(self, flow: Flow, ends: frozenset[str]) -> Iterator[_Hit]:
+        """The rules that allow a flow by one of the ends."""
         for number, near in {**self._near.get(flow.near, {}), **self._anywhere}.items():
             rule = self.rules[number]
             if rule.platform == flow.platform and (rule.direction == "inbound") is flow.inbound:
-                far = frozenset(end for end in far_side(rule) if _reaches(rule, end, flow))
+                far = frozenset(end for end in far_side(rule) if _reaches(rule, end, flow, ends))
                 services = frozenset(each for each in rule.services if _carries(rule, each, flow.service))
                 if far and services:
                     yield _Hit(number, near, far, services)
 
     def _leaks(self) -> Iterator[str]:
         for flow in self.bad:
-            for hit in self._allowing(flow):
+            for hit in self._allowing(flow, flow.ends):
                 why = f"refused because of {flow.said}" if flow.verdict == "refused" else "no document asks for it"
                 yield f"{flow} is allowed by {self.rules[hit.rule].id} and must not be: {why}."
 
@@ -175,7 +179,8 @@ class _Check:
                 yield f"Rule {rule.id}: {end} was not seen to need anything."
         for end in far_side(rule):
             services = self._services_of(rule, end)
-            strange = [str(each) for each in rule.services if each not in services and rule.layer != "fqdn"]
+            carried = {each for each in rule.services if any(_carries(rule, wide, each) for wide in services)}
+            strange = [str(each) for each in rule.services if each not in carried and rule.layer != "fqdn"]
             if not services:
                 yield f"Rule {rule.id}: no needed flow went to {end}, and no document of their needs names it."
             elif strange:
@@ -266,44 +271,50 @@ class _Check:
             shown |= {(*place, *each) for each in self._shown[number]}
         return sum(_size(ends) for ends in opened.values()) - len(shown)
 
-    def _bound(self, claimed: int) -> tuple[int, list[str]]:
+    def _bound(self, claimed: int, *, complete: bool) -> tuple[int, list[str]]:
         """A bound that is proven here, and what is wrong with the claimed one."""
+        enough = self._enough()
         places = {(rule.platform, rule.layer, rule.direction) for rule in self.rules}
         own = max(0 if self.asked.more else self._fooling(), len(places))
-        if claimed > len(self.rules):
-            return own, [f"The lower bound is stale: it says {claimed}, and these are {len(self.rules)} rules."]
+        if complete and claimed > enough:
+            these = f"{enough} of these rules do" if enough < len(self.rules) else f"these are {enough} rules"
+            return own, [f"The lower bound is stale: it says {claimed}, and {these}."]
         if claimed and claimed < own:
             return own, [f"The lower bound is stale: it says {claimed}, and at least {own} rules are needed."]
         return max(own, claimed), []
 
+    def _enough(self) -> int:
+        """How many rules are left without those, one by one, on which no needed flow depends."""
+        if self.asked.documented:  # rules may be there for what documents open
+            return len(self.rules)
+        through: list[list[Flow]] = [[] for _ in self.rules]
+        times = {flow: len({hit.rule for hit in hits}) for flow, hits in self._hits.items()}
+        for flow, hits in self._hits.items():
+            for number in {hit.rule for hit in hits}:
+                through[number].append(flow)
+        kept = len(self.rules)
+        for mine in through:
+            if all(times[flow] > 1 for flow in mine):
+                times.update({flow: times[flow] - 1 for flow in mine})
+                kept -= 1
+        return kept
+
     def _fooling(self) -> int:
         """How many needed combinations there are of which no two fit into one rule."""
+        layers = {flow: frozenset(self.rules[hit.rule].layer for hit in hits) for flow, hits in self._hits.items()}
         wants = {
-            Want(
-                place=(flow.platform, flow.inbound),
-                near=flow.near,
-                far=self._far(flow),
-                service=flow.service,
-                layers=frozenset(self.rules[hit.rule].layer for hit in hits),
-            )
-            for flow, hits in self._hits.items()
-            if hits
+            want_of(flow, self.known.get(flow.requirement or ""), there) for flow, there in layers.items() if there
         }
         return fooling(wants, len(self.rules))
 
-    def _far(self, flow: Flow) -> str:
-        requirement = self.known.get(flow.requirement or "")
-        narrow = requirement is None or requirement.narrow or PLACEHOLDER.search(flow.by or "")
-        return flow.far if narrow else flow.by or flow.far
 
-
-def _reaches(rule: Rule, end: Endpoint, flow: Flow) -> bool:
-    """Whether a far end of a rule names the far side of a flow, in the way its layer can."""
+def _reaches(rule: Rule, end: Endpoint, flow: Flow, ends: frozenset[str]) -> bool:
+    """Whether a far end of a rule is among the ends that name the far side of a flow, in the way its layer can."""
     if rule.layer in _NAMES:
-        return end.kind in ("host", "wildcard") and end.text in flow.ends
+        return end.kind in ("host", "wildcard") and end.text in ends
     if end.kind == "address" and "/" in end.text:
         return flow.address is not None and ip_address(flow.address) in ip_network(end.text)
-    return end.kind != "wildcard" and (str(end) in flow.ends or str(end) in flow.documented)
+    return end.kind != "wildcard" and str(end) in ends
 
 
 def _carries(rule: Rule, own: Service, flow: Service) -> bool:

@@ -27,8 +27,9 @@ class Cells:
     """What the rules have to allow.
 
     `usable`: per `want` (a needed conversation as rules see it) the cells of which any one meets it: `LAYER`, `CELL`,
-    `requirement`, `doubt` and the evidence of the want. `lost`: wants without one, with `why`. `beyond`: cells of the
-    same needs that were not seen and that documents ask for, none of which allows what it must not (`bad`).
+    `requirement`, `doubt`, `who` (the near address) and the evidence of the want. `lost`: wants without one, with
+    `why`. `beyond`: cells of the same needs that were not seen and that documents ask for, none of which allows what
+    it must not (`bad`).
     """
 
     usable: pl.DataFrame
@@ -50,9 +51,10 @@ def cells(
     bad = others(matched, named)
     held, refused, wider = _held(wanted, known, options)
     open_ = wanted.filter(pl.col("blocked").is_null()).with_columns(
+        who=pl.col("near"),
         near=pl.when(pl.col("platform") == "aml-managed-network")
         .then(pl.lit(ANYWHERE))
-        .otherwise(named.named(pl.col("near")))
+        .otherwise(named.named(pl.col("near"))),
     )
     usable, clashing = _parted(open_.join(held, on=_FAR, nulls_equal=True), bad, tags)
     beyond = with_clash(open_.join(wider, on=_FAR, nulls_equal=True), bad, tags).filter(pl.col("clash").is_null())

@@ -27,6 +27,7 @@ _COLUMNS: Final = tuple(dict.fromkeys(name for form in FORMATS for name in form.
 _MARKS: Final = (*(mark for form in FORMATS for _, mark in form.marks), ("msg_s",))
 _UNKNOWN: Final = "no known table of Azure Firewall, NSG or VNet flow logs"
 _EMPTY: Final = "empty file"
+_TAGS: Final = "service-tags"
 _OUTSIDE: Final = "outside the time that was asked for (--since, --until)"
 _NOTHING: Final = flow.empty().insert_column(0, pl.lit(None, flow.TIME).alias("slot"))
 _NO_FILES: Final = "folder without files"
@@ -45,6 +46,7 @@ class Flows:
     """What was read: folded flows (`flow.FLOW`), the ledger, service-tag files found by the way, and faults to tell.
 
     `slots` are the flows folded within each slot of the span only, with its begin in `slot` (null without `every`).
+    `subnets` are denied addresses with the subnets that logs name for them, both as logged.
     """
 
     rows: pl.DataFrame
@@ -52,6 +54,7 @@ class Flows:
     slots: pl.DataFrame
     service_tags: tuple[tuple[str, bytes], ...] = ()
     faults: tuple[str, ...] = ()
+    subnets: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)
@@ -64,6 +67,7 @@ class _Reading:
     entries: list[pl.DataFrame] = field(default_factory=list)
     formats: set[str] = field(default_factory=set)
     set_aside: list[Fault] = field(default_factory=list)
+    subnets: set[tuple[str, str]] = field(default_factory=set)
     rows_read: int = 0
     service_tags: bytes | None = None
     fault: str = ""
@@ -85,6 +89,7 @@ class _Reading:
         )
         self.formats.add(form.name)
         self.entries.append(flow.fold_entries(entries).collect(engine="streaming"))
+        self.subnets.update(form.subnets(raw).collect().rows() if form.subnets else ())
 
 
 @dataclass(slots=True)
@@ -143,23 +148,26 @@ def read(
         return _read_input(_Reading(place, span, with_allowed), stdin)
 
     places = list(files.inputs(paths))
-    conforming, readings, faults, tags = _Conforming(), list[_Reading](), [], []
+    conforming, readings, faults, tags, subnets = _Conforming(), list[_Reading](), [], [], set[tuple[str, str]]()
     with ThreadPoolExecutor(_WORKERS) as pool:
         for reading in pool.map(one, places):
             conforming.add(reading.entries)
-            readings.append(replace(reading, entries=[], service_tags=None))
+            subnets |= reading.subnets
+            readings.append(replace(reading, entries=[], subnets=set(), service_tags=None))
             if progress:
                 progress(len(readings), len(places))
             if reading.service_tags:
                 tags.append((reading.place.label, reading.service_tags))
             if reading.fault and (reading.place.named or reading.unread or len(places) == 1):
                 faults.append(reading.fault)
-    if len(places) > 1 and not faults and not any(reading.formats for reading in readings):
-        faults.append(f"None of these {len(places)} files holds a log that fwlens knows. {_EXPORT}")
+    if places and not faults and not any(reading.formats - {_TAGS} for reading in readings):
+        alone = f"{places[0].label}: holds service tags and no log"
+        several = f"None of these {len(places)} files holds a log"
+        faults.append(f"{several if len(places) > 1 else alone} that fwlens knows. {_EXPORT}")
     conforming.settle()
     shares = [conforming.share(reading) for reading in readings]
     slots = flow.fold(pl.concat(conforming.flows), "slot")
-    return Flows(flow.fold(slots), add_up(shares), slots, tuple(sorted(tags)), tuple(faults))
+    return Flows(flow.fold(slots), add_up(shares), slots, tuple(sorted(tags)), tuple(faults), tuple(sorted(subnets)))
 
 
 def _read_input(reading: _Reading, stdin: IO[bytes] | None) -> _Reading:
@@ -178,7 +186,7 @@ def _read_input(reading: _Reading, stdin: IO[bytes] | None) -> _Reading:
         return reading
     if content.container is Container.SERVICE_TAGS:
         reading.service_tags = content.data
-        reading.formats.add("service-tags")
+        reading.formats.add(_TAGS)
         return reading
     _read_content(reading, content)
     if content.torn:

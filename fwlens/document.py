@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -63,7 +63,7 @@ class _Asked(msgspec.Struct):
     platform: Platform | None = None
     region: str | None = None
     profiles: tuple[str, ...] = ()
-    breadth: str = "observed"
+    breadth: Literal["observed", "documented"] = "observed"
     subnets: tuple[str, ...] = ()
     at_most: int | None = None
     never_override: tuple[str, ...] = ()

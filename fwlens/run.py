@@ -98,11 +98,11 @@ def when(text: str, now: float) -> datetime:
         return datetime.fromtimestamp(now, UTC) - how_long(text)
     try:
         stated = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return stated.astimezone(UTC) if stated.tzinfo else stated.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise FwlensError(
             f"{text!r} is no time: write 2026-11-20T22:00 (UTC), or 90m, 6h, 2d for that long ago."
         ) from None
-    return stated.astimezone(UTC) if stated.tzinfo else stated.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,13 +89,19 @@ def _verdict(answer: Answer) -> str:
     lines = [
         f"{plural(blocked.flows, 'blocked flow')} ({plural(blocked.events, 'log entry')}), "
         f"{clock(answer.first_seen)} to {clock(answer.last_seen)} UTC.",
-        f"{needed.flows:,} are documented needs; {fix}." if needed.flows else "None of them is a documented need.",
-        f"{unexplained.flows:,} are not documented, {refused.flows:,} are refused.",
+        f"{_are(needed.flows, 'a documented need', 'documented needs')}; {fix}."
+        if needed.flows
+        else "None of them is a documented need.",
+        f"{_are(unexplained.flows, 'not documented')}, {_are(refused.flows, 'refused')}.",
     ]
     if "working" in answer.verdicts:
         working, surplus = answer.verdicts["working"], answer.verdicts["surplus"]
         lines.append(f"Allowed: {working.flows:,} documented needs work, {surplus.flows:,} flows are not documented.")
     return "\n".join(lines) + "\n"
+
+
+def _are(number: int, what: str, many: str = "") -> str:
+    return f"1 is {what}" if number == 1 else f"{number:,} are {many or what}"
 
 
 def _wrap(label: str, text: str) -> str:
@@ -108,6 +114,8 @@ def _wrap(label: str, text: str) -> str:
         break_on_hyphens=False,
         break_long_words=False,
     )
+    if lines and len(lines[0]) > WIDTH:
+        lines[:1] = [f"    {label}", lines[0][14:]]
     return "\n".join(line if len(line) <= WIDTH else line.strip().rjust(WIDTH) for line in lines)
 
 
@@ -240,8 +248,13 @@ def _set_aside(ledger: Ledger) -> str:
         f"{ledger.rows_used:,} used, {ledger.rows_set_aside:,} set aside."
     ]
     for entry in ledger.set_aside:
+        line = f"    {entry.rows:>9,}  {entry.reason}"
         where = "" if entry.reason == ALLOWED else f" (first: {entry.first})"
-        lines.append(f"    {entry.rows:>9,}  {entry.reason}{where}")
+        if len(line + where) > WIDTH:
+            room = WIDTH - 24
+            place = entry.first if len(entry.first) <= room else f"…{entry.first[1 - room :]}"
+            where = f"\n{' ' * 15}(first: {place})"
+        lines.append(line + where)
     return "\n".join(lines) + "\n"
 
 

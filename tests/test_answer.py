@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fwlens import answer, document, run
 from fwlens.answer import Answer, to_json
-from fwlens.rule import Endpoint, Rule, Service
+from fwlens.rule import Endpoint, Layer, Rule, Service
 
 ROOT = Path(__file__).parent.parent
 SAMPLES = run.Ask(logs=(str(ROOT / "sample_logs"),))
@@ -312,10 +312,10 @@ def rules(draw: st.DrawFn) -> Rule:
 
     sources = {str(ip_network(text, strict=False)) for text in draw(st.lists(_ADDRESSES, min_size=1, max_size=3))}
     sides = (sources, draw(st.sets(_FAR, min_size=1)))
-    ends = [tuple(sorted(map(Endpoint.parse, side), key=lambda end: end.sort_key)) for side in sides]
+    near, far = (tuple(sorted(map(Endpoint.parse, side), key=lambda end: end.sort_key)) for side in sides)
     services = tuple(sorted(map(Service.parse, draw(st.sets(_SERVICES, min_size=1)))))
-    layer = draw(st.sampled_from(["application", "network"]))
-    return Rule("azure-firewall", "application" if layer == "application" else "network", "outbound", *ends, services)
+    layers: tuple[Layer, ...] = ("application", "network")
+    return Rule("azure-firewall", draw(st.sampled_from(layers)), "outbound", near, far, services)
 
 
 @given(st.lists(rules(), max_size=4))

@@ -503,3 +503,17 @@ def test_a_new_denied_flow_changes_only_the_rules_that_must_change() -> None:
         kept += len(before & after)
         total += len(before)
     assert total - kept <= 2 * 40  # one new flow: on the average no more than two rules are other than before
+
+
+def test_a_rule_of_the_managed_network_is_handed_back_where_its_other_port_must_not_be_open() -> None:
+    """The host is documented on port 80 and was seen on 443 too, which no page asks for; the rule would open both."""
+    seen = [
+        Seen(host="security.ubuntu.com", service="http/80"),
+        Seen(src="10.20.1.5", host="security.ubuntu.com"),
+        Seen(host="pypi.org"),
+    ]
+    said = night(seen, "aml-managed-network")
+    assert told(said) == ["fqdn outbound * pypi.org http/80,https/443"]
+    assert [one.why for one in said.unsaid] == [
+        "a rule for security.ubuntu.com would also allow security.ubuntu.com, which is not documented"
+    ]

@@ -377,6 +377,13 @@ def test_documented_breadth_opens_the_whole_way_of_a_need_that_was_hit() -> None
     ]
 
 
+def test_documented_breadth_opens_a_range_of_ports_once() -> None:
+    seen = [Seen(src="203.0.113.70", ip="10.20.1.4", service="tcp/29876", direction="inbound", plane="nsg")]
+    assert told(night(seen, options=Options(documented=True))) == [
+        "nsg inbound tag:BatchNodeManagement.WestEurope 10.20.1.4 tcp/29876-29877"
+    ]
+
+
 def test_documented_breadth_never_grants_a_whole_pattern_that_is_to_stay_narrow() -> None:
     said = night([Seen(host="acct.blob.core.windows.net")], options=Options(documented=True))
     assert told(said) == ["application outbound 10.20.1.4 acct.blob.core.windows.net https/443"]

@@ -168,11 +168,13 @@ class _Check:
 
     def _openings(self) -> Iterator[list[_Hit]]:
         """What documents open beside each need, where whole ways were asked for, by the rules that do."""
-        asked = {(flow.platform, flow.inbound, flow.near, flow.requirement, flow.by) for flow in self.needed}
-        for platform, inbound, near, name, by in sorted(asked, key=str):
+        asked = {(flow.platform, flow.inbound, flow.near, flow.far, flow.requirement, flow.by) for flow in self.needed}
+        for platform, inbound, near, far, name, by in sorted(asked, key=str):
             requirement = self.known.get(name or "")
-            for end, over in self._stated(requirement, by) if requirement else ():
-                yield list(self._opening(platform, inbound, near, end, over))
+            if requirement:
+                seen = {(far, each) for way in requirement.ways for each in way.over}
+                for end, over in sorted(seen | set(self._stated(requirement, by)), key=str):
+                    yield list(self._opening(platform, inbound, near, end, over))
 
     def _opening(self, platform: str, inbound: bool, near: str, end: str, over: Service) -> Iterator[_Hit]:
         for number, ends in {**self._near.get(near, {}), **self._anywhere}.items():

@@ -9,7 +9,7 @@ import polars as pl
 from fwlens.flow import service
 from fwlens.recommend.clash import others, with_clash
 from fwlens.recommend.near import ANYWHERE, nears
-from fwlens.recommend.plane import Hold, Options, Want, documented, holds
+from fwlens.recommend.plane import Hold, Options, Want, as_stated, documented, holds
 from fwlens.requirement import Requirement
 from fwlens.rule import Endpoint, Platform, Service
 from fwlens.tags import ServiceTags
@@ -117,7 +117,7 @@ def _held(
         platform, direction, requirement, way, by, service_text, host, address = far
         want = Want(direction, known[requirement], way, Endpoint.parse(by), Service.parse(service_text), host, address)
         ways, why = holds(platform, want, options)
-        held += [(*far, *_cell(hold)) for hold in ways]
+        held += [(*far, *_cell(as_stated(want, hold) if options.documented else hold)) for hold in ways]
         wider += [(*far, *_cell(other)) for hold in ways for other in documented(platform, want, hold, options)]
         refused += [] if ways else [(*far, why)]
     base = {name: wanted.schema[name] for name in _FAR}

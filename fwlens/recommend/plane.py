@@ -7,7 +7,7 @@ Managed network: https://learn.microsoft.com/azure/machine-learning/how-to-manag
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from itertools import product
 from typing import Final
@@ -114,6 +114,19 @@ def documented(platform: Platform, want: Want, hold: Hold, options: Options) -> 
             if isinstance(other, Hold) and other.layer == hold.layer:
                 found.append(other)
     return tuple(dict.fromkeys(found))
+
+
+def as_stated(want: Want, hold: Hold) -> Hold:
+    """The same with all ports of the documented range that the seen one lies in."""
+    named = (
+        _as_application(service)
+        if hold.layer == "application"
+        else Service(service.transport, service.first, service.last)
+        for way in want.requirement.ways
+        for service in way.over
+    )
+    wide = (each for each in named if each.protocol == hold.service.protocol and each.carries(hold.service))
+    return replace(hold, service=max(wide, key=lambda each: each.last - each.first, default=hold.service))
 
 
 def _as_application(service: Service) -> Service:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fwlens import document, run
@@ -105,6 +105,7 @@ def test_the_answer_of_any_night_is_accepted_whatever_was_asked_for(seen: list[S
         assert carried.surplus == 0
 
 
+@settings(max_examples=40)
 @given(_NIGHTS, _ASKS)
 def test_the_answer_of_any_night_in_fewer_rules_is_accepted(seen: list[Seen], ask: run.Ask) -> None:
     found = found_in(seen, ask)

@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from random import Random
 
 import polars as pl
@@ -524,3 +525,20 @@ def test_a_rule_of_the_managed_network_is_handed_back_where_its_other_port_must_
     assert [one.why for one in said.unsaid] == [
         "a rule for security.ubuntu.com would also allow security.ubuntu.com, which is not documented"
     ]
+
+
+def test_a_tag_that_azure_firewall_cannot_use_is_handed_back_and_an_nsg_takes_it(tmp_path: Path) -> None:
+    """https://learn.microsoft.com/azure/virtual-network/service-tags-overview, available service tags"""
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(
+        "page: Ours\nurl: https://wiki.example\nlayer: observed\nread_on: 2026-11-01\nneeds:\n"
+        "  - {id: a, for: b, ways: [{to: ['tag:GatewayManager'], over: [tcp/443]}]}\n"
+    )
+    known, tags = load([mine]).requirements, service_tags({"GatewayManager": ["198.51.100.0/28"]})
+    for plane, rules in (("azure-firewall", []), ("nsg", ["nsg outbound 10.20.1.4 tag:GatewayManager tcp/443"])):
+        matched = match(frame([Seen(ip="198.51.100.4", service="tcp/443", plane=plane)]), known, tags=tags)
+        said = recommend(matched, known, tags=tags)
+        assert told(said) == rules
+        assert [one.why for one in said.unsaid] == (
+            [] if rules else ["tag:GatewayManager cannot be used in Azure Firewall"]
+        )

@@ -19,7 +19,10 @@ from fwlens.rule import PLACEHOLDER, Direction, Endpoint, Layer, Network, Platfo
 _APPLICATION: Final = ("https", "http", "mssql")
 _NAMES: Final = ("host", "wildcard", "url")
 # Not usable in Azure Firewall (service-tags-overview, table of available tags).
-_NOT_ON_FIREWALL: Final = ("VirtualNetwork", "Internet", "AzureLoadBalancer")
+_NOT_ON_FIREWALL: Final = (
+    "VirtualNetwork", "Internet", "AzureLoadBalancer", "AzurePlatformDNS", "AzurePlatformIMDS", "AzurePlatformLKM",
+    "GatewayManager", "KustoAnalytics", "AzureContainerAppsService",
+)  # fmt: skip
 # The managed network makes these rules itself (how-to-managed-network, list of required rules).
 _AUTOMATIC: Final = (
     "AzureMachineLearning", "AzureActiveDirectory", "BatchNodeManagement", "AzureResourceManager",

@@ -27,6 +27,7 @@ test: .venv/tested
 	$(BIN)/pytest -n 2
 
 bench: .venv/benched
+	$(BIN)/python bench/cover.py
 	$(BIN)/python bench/reading.py
 
 .venv/installed: pyproject.toml

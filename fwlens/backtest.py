@@ -9,13 +9,13 @@ from typing import Final
 
 import polars as pl
 
-from fwlens import catalog, flow
+from fwlens import flow
 from fwlens.certificate import replay
 from fwlens.errors import FwlensError
 from fwlens.match import match
 from fwlens.proof import Asked, Trial
 from fwlens.recommend import recommend
-from fwlens.run import Ask, tags_of
+from fwlens.run import Ask, catalog_of, tags_of
 from fwlens.source import Flows
 
 _SLOTS: Final = (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1))
@@ -40,7 +40,7 @@ def trials(ask: Ask, read: Flows, train: timedelta, test: timedelta) -> Iterator
     if end is None or end - train - test < first:
         spanned = timedelta() if end is None else end - first
         raise FwlensError(f"The logs span {_said(spanned)}, and this back-test needs {_said(train + test)}.")
-    known = catalog.load(ask.catalogs).requirements
+    known = catalog_of(ask).requirements
     tags, options = tags_of(ask, read), ask.options
     while end - train - test >= first:
         split = end - test

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -56,6 +56,7 @@ class _Flow(msgspec.Struct):
 
 class _Unsaid(msgspec.Struct):
     flow: _Flow
+    why: str
     requirement: str = ""
 
 
@@ -63,7 +64,7 @@ class _Asked(msgspec.Struct):
     platform: Platform | None = None
     region: str | None = None
     profiles: tuple[str, ...] = ()
-    breadth: str = "observed"
+    breadth: Literal["observed", "documented"] = "observed"
     subnets: tuple[str, ...] = ()
     at_most: int | None = None
     never_override: tuple[str, ...] = ()
@@ -79,12 +80,14 @@ class _Document(msgspec.Struct):
     recommendations: tuple[_Recommendation, ...]
     unsaid: tuple[_Unsaid, ...] = ()
     asked: _Asked = msgspec.field(default_factory=_Asked)
+    service_tags: int | None = None
     certificate: _Certificate = msgspec.field(default_factory=_Certificate)
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The rules of an answer, what was asked for them, what they leave out with a reason, and what they claim."""
+    """The rules of an answer, what was asked for them, what they leave out with a reason, what they claim, and which
+    service-tag file (its change number) they rest on."""
 
     recommendations: tuple[Recommendation, ...]
     asked: Asked
@@ -94,6 +97,7 @@ class Document:
     unsaid_needs: tuple[str, ...]
     lower_bound: int
     surplus: int | None
+    service_tags: int | None
 
 
 def read(path: Path) -> Document:
@@ -130,6 +134,7 @@ def parse(data: bytes, name: str) -> Document:
         unsaid_needs=tuple(one.requirement for one in document.unsaid if one.requirement),
         lower_bound=document.certificate.lower_bound,
         surplus=document.certificate.surplus,
+        service_tags=document.service_tags,
     )
 
 

@@ -3,12 +3,13 @@
 import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, Any, Final, Literal
 
 import polars as pl
 
-from fwlens import catalog, names, source
+from fwlens import address, catalog, names, source
 from fwlens.answer import Answer, answer
 from fwlens.certificate import certify
 from fwlens.document import Document
@@ -74,6 +75,9 @@ class Ask:
 
 
 _SPAN: Final = re.compile(r"([0-9]{1,4})([mhdw])")
+# `resource group/network/subnet`, each as Azure allows it to be named.
+_SUBNET: Final = re.compile(r"[A-Za-z0-9_.()-]{1,90}(/[A-Za-z0-9_.-]{1,80}){2}")
+_MOST_SUBNETS: Final = 3
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -94,11 +98,11 @@ def when(text: str, now: float) -> datetime:
         return datetime.fromtimestamp(now, UTC) - how_long(text)
     try:
         stated = datetime.fromisoformat(text.strip())
-    except ValueError:
+        return stated.astimezone(UTC) if stated.tzinfo else stated.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise FwlensError(
             f"{text!r} is no time: write 2026-11-20T22:00 (UTC), or 90m, 6h, 2d for that long ago."
         ) from None
-    return stated.astimezone(UTC) if stated.tzinfo else stated.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,15 @@ class Matched:
     tags: ServiceTags | None
 
 
+def catalog_of(ask: Ask) -> Catalog:
+    """The catalogue with a person's own files. Raises FwlensError for a profile that no need of it has."""
+    known = catalog.load(ask.catalogs)
+    profiles = sorted({name for one in known.requirements for name in one.when})
+    for stranger in sorted(set(ask.profiles) - set(profiles)):
+        raise FwlensError(f"{stranger!r} is no profile of the catalogue. There are: {', '.join(profiles)}.")
+    return known
+
+
 def flows_of(
     ask: Ask, stdin: IO[bytes] | None = None, progress: Progress | None = None, every: timedelta | None = None
 ) -> Flows:
@@ -121,9 +134,7 @@ def flows_of(
 
 def matched(ask: Ask, flows: Flows) -> Matched:
     """Give every flow its verdict, with the service-tag file that was named or found among the logs."""
-    choice = ask.choice
-    known = catalog.load(ask.catalogs)
-    tags = tags_of(ask, flows)
+    choice, known, tags = ask.choice, catalog_of(ask), tags_of(ask, flows)
     rows = match(flows.rows, known.requirements, tags=tags, choice=choice, never_override=ask.never_override)
     return Matched(rows, flows, known, tags)
 
@@ -190,3 +201,38 @@ def advice(found: Matched) -> tuple[str, ...]:
     """What to tell beside an answer: without a service-tag file, addresses cannot be explained."""
     by_address = (pl.col("verdict") == "unexplained") & pl.col("dst_fqdn").is_null() & pl.col("dst_ip").is_not_null()
     return (ADVICE,) if found.tags is None and found.rows.filter(by_address).height else ()
+
+
+def other_tags(document: Document, found: Matched) -> tuple[str, ...]:
+    """What to tell where the rules of a document rest on another service-tag file than this check does."""
+    made, mine = document.service_tags, found.tags.change_number if found.tags else None
+    if made is None or made == mine:
+        return ()
+    here = "has none: pass it with --service-tags" if mine is None else f"uses {mine}: tags may name other addresses"
+    return (f"The rules rest on the service-tag file with change number {made}, and this check {here}.",)
+
+
+def named_subnets(ask: Ask, found: Matched) -> tuple[str, ...]:
+    """A hint for `--subnet`: subnets that logs name for addresses with a need, and that were not asked for.
+
+    Traffic Analytics gives names and no ranges, so the range is for a person to look up. A name is free text from a
+    log; only one that Azure would allow is told.
+    """
+    needed = found.rows.filter(pl.col("verdict") == "needed")
+    near = pl.when(pl.col("direction") == "inbound").then("dst_ip").otherwise("src_ip")
+    sources = set(needed.select(near).to_series().unique())
+    texts = address.parse(pl.Series([text for text, _ in found.flows.subnets], dtype=pl.String))
+    canonical: dict[str, str] = dict(texts.select("text", "ip").drop_nulls().iter_rows())
+    members: dict[str, set[str]] = {}
+    for text, name in found.flows.subnets:
+        ip = canonical.get(text, "")
+        if ip in sources and _SUBNET.fullmatch(name) and not any(ip_address(ip) in net for net in ask.options.subnets):
+            members.setdefault(name, set()).add(ip)
+    if not members:
+        return ()
+    told = [f"{name} ({len(ips)} of the sources)" for name, ips in sorted(members.items())]
+    more = f" and {len(told) - _MOST_SUBNETS} more" if len(told) > _MOST_SUBNETS else ""
+    return (
+        f"Traffic Analytics names the subnet of sources, not its range: {', '.join(told[:_MOST_SUBNETS])}{more}. "
+        "--subnet CIDR names a whole subnet as source.",
+    )

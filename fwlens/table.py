@@ -64,7 +64,8 @@ def clock(when: datetime | None) -> str:
 def recommendations(answer: Answer) -> str:
     """The answer as text: how many flows were blocked and are documented, which rules allow them, and the rest."""
     parts = [_verdict(answer)]
-    parts += [_rule(number, one) for number, one in enumerate(answer.recommendations, start=1)]
+    beyond = answer.certificate.surplus_of
+    parts += [_rule(i, one, beyond.get(one.rule.id, 0)) for i, one in enumerate(answer.recommendations, start=1)]
     parts += [
         certificate(answer.certificate),
         _unsaid(answer.unsaid),
@@ -88,13 +89,19 @@ def _verdict(answer: Answer) -> str:
     lines = [
         f"{plural(blocked.flows, 'blocked flow')} ({plural(blocked.events, 'log entry')}), "
         f"{clock(answer.first_seen)} to {clock(answer.last_seen)} UTC.",
-        f"{needed.flows:,} are documented needs; {fix}." if needed.flows else "None of them is a documented need.",
-        f"{unexplained.flows:,} are not documented, {refused.flows:,} are refused.",
+        f"{_are(needed.flows, 'a documented need', 'documented needs')}; {fix}."
+        if needed.flows
+        else "None of them is a documented need.",
+        f"{_are(unexplained.flows, 'not documented')}, {_are(refused.flows, 'refused')}.",
     ]
     if "working" in answer.verdicts:
         working, surplus = answer.verdicts["working"], answer.verdicts["surplus"]
         lines.append(f"Allowed: {working.flows:,} documented needs work, {surplus.flows:,} flows are not documented.")
     return "\n".join(lines) + "\n"
+
+
+def _are(number: int, what: str, many: str = "") -> str:
+    return f"1 is {what}" if number == 1 else f"{number:,} are {many or what}"
 
 
 def _wrap(label: str, text: str) -> str:
@@ -107,6 +114,8 @@ def _wrap(label: str, text: str) -> str:
         break_on_hyphens=False,
         break_long_words=False,
     )
+    if lines and len(lines[0]) > WIDTH:
+        lines[:1] = [f"    {label}", lines[0][14:]]
     return "\n".join(line if len(line) <= WIDTH else line.strip().rjust(WIDTH) for line in lines)
 
 
@@ -120,7 +129,7 @@ def _some(values: Iterable[str], most: int = 12) -> str:
     return ", ".join(texts[:most]) + more
 
 
-def _rule(number: int, one: Recommendation) -> str:
+def _rule(number: int, one: Recommendation, surplus: int) -> str:
     rule, evidence = one.rule, one.evidence
     lines = [
         f"{number:>2}  {rule.platform}, {rule.layer} rule, {rule.direction}  [{rule.id}]",
@@ -133,6 +142,8 @@ def _rule(number: int, one: Recommendation) -> str:
             f"{clock(evidence.first_seen)} to {clock(evidence.last_seen)}",
         ),
     ]
+    if surplus:
+        lines.append(_wrap("surplus", f"{plural(surplus, 'combination')} of source, destination and service not seen"))
     lines += [
         _wrap("needed by", f"{citation.id} ({citation.basis}): {citation.purpose} {citation.url}")
         for citation in one.citations
@@ -201,7 +212,7 @@ def certificate(found: Certificate) -> str:
         ("complete", found.complete), ("sound", found.sound), ("irredundant", found.irredundant))]  # fmt: skip
     fewest = "the fewest possible" if found.rules == found.lower_bound else f"at least {found.lower_bound} are needed"
     line = f"Certificate: {', '.join(marks)}; {plural(found.rules, 'rule')}, {fewest}; surplus {found.surplus:,}.\n"
-    return line + "".join(f"    {fault}\n" for fault in found.faults)
+    return line + "".join(f"{_wrap('fault', fault)}\n" for fault in found.faults)
 
 
 def curve(steps: Sequence[tuple[int, int]], *, as_json: bool) -> bytes:
@@ -237,8 +248,13 @@ def _set_aside(ledger: Ledger) -> str:
         f"{ledger.rows_used:,} used, {ledger.rows_set_aside:,} set aside."
     ]
     for entry in ledger.set_aside:
+        line = f"    {entry.rows:>9,}  {entry.reason}"
         where = "" if entry.reason == ALLOWED else f" (first: {entry.first})"
-        lines.append(f"    {entry.rows:>9,}  {entry.reason}{where}")
+        if len(line + where) > WIDTH:
+            room = WIDTH - 24
+            place = entry.first if len(entry.first) <= room else f"…{entry.first[1 - room :]}"
+            where = f"\n{' ' * 15}(first: {place})"
+        lines.append(line + where)
     return "\n".join(lines) + "\n"
 
 

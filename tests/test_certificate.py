@@ -9,8 +9,8 @@ from fwlens.catalog import load
 from fwlens.certificate import certify
 from fwlens.match import match
 from fwlens.proof import Asked, Certificate
-from fwlens.recommend import recommend, subnet
-from fwlens.rule import Endpoint, Rule, Service
+from fwlens.recommend import Options, recommend, subnet
+from fwlens.rule import Endpoint, Platform, Rule, Service
 from tests.plain import Seen, frame, service_tags
 
 KNOWN = load().requirements
@@ -225,3 +225,56 @@ def test_the_check_takes_hundreds_of_thousands_of_undocumented_flows_in_its_stri
     noise = noise.with_columns(dst_fqdn=pl.concat_str(pl.lit("h"), pl.int_range(pl.len()), pl.lit(".example")))
     many = match(pl.concat([frame(NIGHT), noise]), KNOWN, tags=TAGS)
     assert certify(RULES, many, KNOWN, tags=TAGS, lower_bound=SAID.lower_bound).faults == ()
+
+
+def test_addresses_that_a_rule_writes_as_one_network_are_each_documented_and_a_wider_one_is_not() -> None:
+    """Private endpoints side by side: `10.20.5.8/31` in the rule."""
+    matched = match(frame([Seen(ip=ip, service="tcp/445", plane="nsg") for ip in ("10.20.5.8", "10.20.5.9")]), KNOWN)
+    (rule,) = [one.rule for one in recommend(matched, KNOWN).rules]
+    assert str(rule) == "nsg outbound 10.20.1.4 10.20.5.8/31 tcp/445"
+    proven = certify([rule], matched, KNOWN, lower_bound=1)
+    assert (proven.faults, proven.sound, proven.surplus) == ((), True, 0)
+    wide = replace(rule, destinations=ends("10.20.5.8/30"))
+    assert certify([wide], matched, KNOWN).faults == (
+        f"Rule {wide.id}: no needed flow went to 10.20.5.8/30, and no document of their needs names it.",
+        f"Rule {wide.id} allows 2 combinations that were not seen.",
+    )
+
+
+def test_a_range_of_ports_that_a_document_states_takes_in_the_port_that_was_seen() -> None:
+    seen = [Seen(src="203.0.113.70", ip="10.20.1.4", service="tcp/29877", direction="inbound", plane="nsg")]
+    matched = match(frame(seen), KNOWN, tags=TAGS)
+    rules = [one.rule for one in recommend(matched, KNOWN, tags=TAGS).rules]
+    assert [str(rule) for rule in rules] == ["nsg inbound tag:BatchNodeManagement.WestEurope 10.20.1.4 tcp/29877"]
+    assert certify(rules, matched, KNOWN, tags=TAGS).faults == ()
+
+
+def test_a_tag_that_would_do_by_document_takes_nothing_away_from_the_name_that_was_seen() -> None:
+    """One source asked by name and by address: both rules are needed, and the one by address cannot stand for both."""
+    seen = [Seen(host="p.westeurope.batch.azure.com"), Seen(ip="203.0.113.70", service="tcp/443")]
+    matched = match(frame(seen), KNOWN, tags=TAGS)
+    rules = [one.rule for one in recommend(matched, KNOWN, tags=TAGS).rules]
+    assert len(rules) == 2
+    assert certify(rules, matched, KNOWN, tags=TAGS, lower_bound=2).faults == ()
+    by_tag = [rule for rule in rules if rule.layer == "network"]
+    assert certify(by_tag, matched, KNOWN, tags=TAGS).complete
+
+
+@pytest.mark.parametrize("platform", ["nsg", "aml-managed-network"])
+def test_a_bound_takes_no_flows_apart_that_one_tag_allows(platform: Platform) -> None:
+    """Names and addresses of one need, two storage addresses, two ports of one host: one rule each all the same."""
+    seen = [
+        *(Seen(src=src, host="acct.blob.core.windows.net") for src in ("10.20.1.4", "10.20.1.5")),
+        *(Seen(src="10.20.1.6", ip=ip, service="tcp/443") for ip in ("203.0.113.130", "203.0.113.131")),
+        *(
+            Seen(src=src, host="security.ubuntu.com", service=over)
+            for src, over in (("10.20.1.4", "http/80"), ("10.20.1.9", "https/443"))
+        ),
+    ]
+    matched = match(frame(seen), KNOWN, tags=TAGS)
+    said = recommend(matched, KNOWN, platform=platform, tags=TAGS, options=Options(region="WestEurope"))
+    back = [(one.flow.src_ip, one.flow.destination, one.flow.service) for one in said.unsaid]
+    asked = Asked(platform, "WestEurope")
+    rules = [one.rule for one in said.rules]
+    proven = certify(rules, matched, KNOWN, tags=TAGS, asked=asked, handed_back=back, lower_bound=said.lower_bound)
+    assert (proven.faults, proven.lower_bound) == ((), len(rules))

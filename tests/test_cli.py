@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,10 @@ ROOT = Path(__file__).parent.parent
 PROGRAM = str(Path(sys.executable).with_name("fwlens"))
 SAMPLES = str(ROOT / "sample_logs")
 DENIED = str(ROOT / "sample_logs/azfw.jsonl")
+HINT = (
+    "fwlens: Traffic Analytics names the subnet of sources, not its range: rg-ml/vnet-ml/snet-compute "
+    "(4 of the sources). --subnet CIDR names a whole subnet as source.\n"
+)
 
 
 def fwlens(*words: str, stdin: bytes = b"", **env: str) -> subprocess.CompletedProcess[bytes]:
@@ -27,7 +32,7 @@ def said(*words: str, stdin: bytes = b"") -> tuple[int, str, str]:
 
 def test_the_sample_night_is_told_in_at_most_100_columns_the_verdict_first() -> None:
     code, out, err = said("recommend", "sample_logs/")
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, HINT)
     lines = out.splitlines()
     assert lines[:3] == [
         "64 blocked flows (436 log entries), 2026-11-20 22:01 to 2026-11-20 23:42 UTC.",
@@ -59,6 +64,48 @@ def test_the_same_logs_in_any_order_give_the_same_bytes() -> None:
     assert forth.stdout == fwlens("recommend", "sample_logs/", "--format", "json").stdout
 
 
+def test_a_subnet_that_was_given_is_no_hint_any_more_and_each_rule_says_what_it_takes_in() -> None:
+    code, out, err = said("recommend", "sample_logs/", "--subnet", "10.20.1.0/24")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert "Certificate: complete, sound, irredundant; 6 rules, the fewest possible; surplus 5,326." in lines
+    assert "    surplus   255 combinations of source, destination and service not seen" in lines
+    doubt = "    doubt     It takes in 255 addresses that were not seen to need it, beside 1 that was (--subnet)."
+    assert doubt in lines
+    assert max(map(len, lines)) <= 100
+
+
+def test_the_version_is_told_without_a_command() -> None:
+    assert said("--version") == (0, f"fwlens {version('fwlens')}\n", "")
+
+
+def test_service_tags_alone_are_no_log() -> None:
+    path = f"{SAMPLES}/service-tags.json"
+    code, _, err = said("recommend", path)
+    assert (code, err) == (
+        1,
+        f"fwlens: {path}: holds service tags and no log that fwlens knows. "
+        "Export Azure Firewall, NSG or VNet flow logs as JSON, CSV or Parquet.\n",
+    )
+
+
+def test_verify_says_when_the_service_tags_are_others_than_the_rules_rest_on(tmp_path: Path) -> None:
+    night, logs = tmp_path / "night.json", tmp_path / "logs"
+    night.write_bytes(fwlens("recommend", SAMPLES, "--format", "json").stdout)
+    logs.mkdir()
+    for path in Path(SAMPLES).glob("[an]*"):
+        (logs / path.name).write_bytes(path.read_bytes())
+    begin = "fwlens: The rules rest on the service-tag file with change number 1, and this check"
+    assert said("verify", str(night), str(logs))[::2] == (1, f"{begin} has none: pass it with --service-tags.\n")
+    newer = tmp_path / "newer.json"
+    newer.write_text(
+        Path(f"{SAMPLES}/service-tags.json").read_text().replace('"changeNumber": 1,', '"changeNumber": 2,')
+    )
+    code, out, err = said("verify", str(night), str(logs), "--service-tags", str(newer))
+    assert (code, err) == (0, f"{begin} uses 2: tags may name other addresses.\n")
+    assert out.startswith("Certificate: complete, sound, irredundant; 8 rules")
+
+
 def test_standard_input_is_a_log_like_any_other() -> None:
     from_file = json.loads(fwlens("flows", DENIED, "--format", "json").stdout)
     from_pipe = json.loads(fwlens("flows", "-", "--format", "json", stdin=Path(DENIED).read_bytes()).stdout)
@@ -70,7 +117,7 @@ def test_standard_input_is_a_log_like_any_other() -> None:
 
 def test_an_answer_goes_to_a_file_whole_and_nothing_to_stdout(tmp_path: Path) -> None:
     code, out, err = said("recommend", SAMPLES, "--format", "json", "-o", str(tmp_path / "night.json"))
-    assert (code, out, err) == (0, "", "")
+    assert (code, out, err) == (0, "", HINT)
     assert json.loads((tmp_path / "night.json").read_bytes())["schema"] == "fwlens.recommendations/1"
     assert [path.name for path in tmp_path.iterdir()] == ["night.json"]
 
@@ -120,7 +167,7 @@ def test_a_file_that_is_no_log_is_one_sentence_and_exit_1(content: bytes, messag
 def test_a_missing_file_is_one_sentence_and_the_other_logs_are_answered_all_the_same() -> None:
     code, out, err = said("recommend", "no-such.json", "sample_logs/")
     assert code == 1
-    assert err == (
+    assert err == HINT + (
         "fwlens: no-such.json: cannot be read (No such file or directory). Check the path and its permissions.\n"
     )
     assert out.startswith("64 blocked flows")
@@ -153,6 +200,11 @@ def test_wrong_usage_exits_with_2_and_prints_no_artefact(words: tuple[str, ...])
     ("words", "message"),
     [
         (("--region", "atlantis"), "atlantis"),
+        (("--profile", "trainning"), "'trainning' is no profile of the catalogue. There are: aks, aks-extension,"),
+        (
+            ("--since", "2026-11-21", "--until", "2026-11-20"),
+            "--since 2026-11-21 is not before --until 2026-11-20: no time is left between them.",
+        ),
         (("--subnet", "10.0.0.0/33"), "10.0.0.0/33"),
         (
             ("--since", "yesterday"),

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from fwlens.cover import Box, Cell, Cover, cover
 from fwlens.cover.boxes import cells_of, components, maximal, parts
-from fwlens.cover.solve import choose, lightest, reaches
+from fwlens.cover.reduce import reduced
+from fwlens.cover.solve import choose, fewest, lightest, reaches
 
 
 def singles(cells: Iterable[Cell]) -> list[frozenset[Cell]]:
@@ -145,6 +146,35 @@ def test_large_relations_are_covered_exactly_and_no_worse_than_line_by_line(cell
     found = cover(singles(cells))
     assert {cell for box in found.boxes for cell in cells_of(box)} == set(cells)
     assert found.lower_bound <= len(found.boxes) <= min(len({cell[axis] for cell in cells}) for axis in (0, 1))
+
+
+def test_every_source_to_every_other_destination_needs_far_fewer_boxes_than_lines() -> None:
+    """Eight boxes are the fewest (halves of the sources that tell each from all others)."""
+    found = cover(singles((f"n{i}", f"h{j}", "https/443") for i in range(24) for j in range(24) if i != j))
+    assert found.lower_bound <= len(found.boxes) <= 10
+
+
+_REACHES = st.lists(st.frozensets(st.integers(0, 7), min_size=1), min_size=1, max_size=9)
+
+
+def _fewest_plainly(reach: list[frozenset[int]], rows: frozenset[int]) -> int:
+    return next(
+        count
+        for count in range(len(reach) + 1)
+        if any(frozenset[int]().union(*chosen) >= rows for chosen in combinations(reach, count))
+    )
+
+
+@given(_REACHES)
+def test_reducing_keeps_a_choice_with_as_few_columns(reach: list[frozenset[int]]) -> None:
+    rows = sorted(frozenset[int]().union(*reach))
+    numbered = [frozenset(rows.index(row) for row in mine) for mine in reach]
+    every = frozenset(range(len(rows)))
+    left = reduced(numbered, len(rows))
+    assert _fewest_plainly(numbered, every) == len(left.forced) + _fewest_plainly([*left.columns.values()], left.rows)
+    choice = fewest(numbered, len(rows))
+    assert frozenset[int]().union(*(numbered[j] for j in choice.columns)) == every
+    assert (len(choice.columns), choice.proven) == (_fewest_plainly(numbered, every), True)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from random import Random
 
 import polars as pl
@@ -377,6 +378,13 @@ def test_documented_breadth_opens_the_whole_way_of_a_need_that_was_hit() -> None
     ]
 
 
+def test_documented_breadth_opens_a_range_of_ports_once() -> None:
+    seen = [Seen(src="203.0.113.70", ip="10.20.1.4", service="tcp/29876", direction="inbound", plane="nsg")]
+    assert told(night(seen, options=Options(documented=True))) == [
+        "nsg inbound tag:BatchNodeManagement.WestEurope 10.20.1.4 tcp/29876-29877"
+    ]
+
+
 def test_documented_breadth_never_grants_a_whole_pattern_that_is_to_stay_narrow() -> None:
     said = night([Seen(host="acct.blob.core.windows.net")], options=Options(documented=True))
     assert told(said) == ["application outbound 10.20.1.4 acct.blob.core.windows.net https/443"]
@@ -503,3 +511,34 @@ def test_a_new_denied_flow_changes_only_the_rules_that_must_change() -> None:
         kept += len(before & after)
         total += len(before)
     assert total - kept <= 2 * 40  # one new flow: on the average no more than two rules are other than before
+
+
+def test_a_rule_of_the_managed_network_is_handed_back_where_its_other_port_must_not_be_open() -> None:
+    """The host is documented on port 80 and was seen on 443 too, which no page asks for; the rule would open both."""
+    seen = [
+        Seen(host="security.ubuntu.com", service="http/80"),
+        Seen(src="10.20.1.5", host="security.ubuntu.com"),
+        Seen(host="pypi.org"),
+    ]
+    said = night(seen, "aml-managed-network")
+    assert told(said) == ["fqdn outbound * pypi.org http/80,https/443"]
+    assert [one.why for one in said.unsaid] == [
+        "a rule for security.ubuntu.com would also allow security.ubuntu.com, which is not documented"
+    ]
+
+
+def test_a_tag_that_azure_firewall_cannot_use_is_handed_back_and_an_nsg_takes_it(tmp_path: Path) -> None:
+    """https://learn.microsoft.com/azure/virtual-network/service-tags-overview, available service tags"""
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(
+        "page: Ours\nurl: https://wiki.example\nlayer: observed\nread_on: 2026-11-01\nneeds:\n"
+        "  - {id: a, for: b, ways: [{to: ['tag:GatewayManager'], over: [tcp/443]}]}\n"
+    )
+    known, tags = load([mine]).requirements, service_tags({"GatewayManager": ["198.51.100.0/28"]})
+    for plane, rules in (("azure-firewall", []), ("nsg", ["nsg outbound 10.20.1.4 tag:GatewayManager tcp/443"])):
+        matched = match(frame([Seen(ip="198.51.100.4", service="tcp/443", plane=plane)]), known, tags=tags)
+        said = recommend(matched, known, tags=tags)
+        assert told(said) == rules
+        assert [one.why for one in said.unsaid] == (
+            [] if rules else ["tag:GatewayManager cannot be used in Azure Firewall"]
+        )

@@ -112,8 +112,11 @@ def _page(name: str, text: str) -> tuple[str, Page, _File]:
         if isinstance(document, dict) and "dated" in document:
             document["dated"] = str(document["dated"])
         file = msgspec.convert(document, _File)
-    except (yaml.YAMLError, msgspec.ValidationError, FwlensError) as error:
-        raise FwlensError(f"{name}: not a catalogue file: {' '.join(str(error).split())}") from None
+    except yaml.MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise FwlensError(f"{name}: not a catalogue file: {line}{error.problem}.") from None
+    except (yaml.YAMLError, msgspec.ValidationError) as error:
+        raise FwlensError(f"{name}: not a catalogue file: {' '.join(str(error).split())}.") from None
     return name, Page(file.page, file.url, file.layer, file.read_on, file.dated), file
 
 

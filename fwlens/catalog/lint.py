@@ -1,15 +1,17 @@
 """Knows what a sound catalogue is: the checks behind `fwlens catalog check` that no single file can make."""
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from fnmatch import fnmatchcase
 from itertools import product
 from typing import Final
 
-from fwlens.requirement import Catalog, Requirement, Way
+from fwlens.requirement import Catalog, Page, Requirement, Way
 from fwlens.rule import Endpoint
 
 STALE: Final = timedelta(days=365)
+_ADDRESS: Final = re.compile(r"https://[a-z0-9.-]+(/[!-~]*)?")
 
 
 def check(catalog: Catalog, today: date) -> tuple[list[str], list[str]]:
@@ -18,14 +20,23 @@ def check(catalog: Catalog, today: date) -> tuple[list[str], list[str]]:
     errors = [line for one in catalog.requirements for line in _faults(one, known)]
     errors += _notes(catalog, known)
     errors += _overlaps(catalog.requirements)
-    stale = {one.page.title: one.page.read_on for one in catalog.requirements if today - one.page.read_on > STALE}
-    warnings = [f"{title}: read on {day}, more than a year ago. Read it again." for title, day in sorted(stale.items())]
-    return errors, warnings
+    pages = _pages(catalog)
+    errors += [f"{page.title}: its address {page.url!r} is no https address." for page in pages if not _is_web(page)]
+    stale = [page for page in pages if today - page.read_on > STALE]
+    return errors, [f"{page.title}: read on {page.read_on}, more than a year ago. Read it again." for page in stale]
+
+
+def _pages(catalog: Catalog) -> list[Page]:
+    """Every page that something is cited from, each once."""
+    every = {page for one in catalog.requirements for page in (one.page, *one.also)}
+    return sorted(every | {note.page for note in catalog.notes}, key=lambda page: (page.title, page.url, page.read_on))
+
+
+def _is_web(page: Page) -> bool:
+    return bool(_ADDRESS.fullmatch(page.url))
 
 
 def _faults(one: Requirement, known: set[str]) -> Iterator[str]:
-    if not one.page.url.startswith("https://"):
-        yield f"{one.id}: its page has no https address."
     if not one.purpose:
         yield f"{one.id}: it does not say what it is for."
     for way in one.ways:
@@ -46,7 +57,7 @@ def _notes(catalog: Catalog, known: set[str]) -> Iterator[str]:
 
 def _overlaps(requirements: Iterable[Requirement]) -> Iterator[str]:
     """Two needs that name the same endpoint, and a need that lies within another without saying so (`within`)."""
-    ends = [(one, way, peer) for one in requirements for way in one.ways for peer in way.peers]
+    ends = [(one, way, peer) for one in requirements for way in one.ways for peer in way.peers if peer.kind != "any"]
     for (one, way, peer), (other, other_way, other_peer) in product(ends, ends):
         if one.id == other.id or not _meet(one, way, other, other_way):
             continue

@@ -11,20 +11,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
+from ipaddress import ip_network
 from typing import Final, NamedTuple
 
 import polars as pl
 
-from fwlens.certificate.bound import Want, fooling
+from fwlens.certificate.bound import fooling, want_of
 from fwlens.certificate.evidence import ANYWHERE, Flow, ends_of, far_side, flows, near_atoms, near_side, reachable, rows
+from fwlens.certificate.reach import carries, in_layer, is_within, reaches, size, units
 from fwlens.proof import Asked, Certificate, Replay
 from fwlens.requirement import Requirement
-from fwlens.rule import PLACEHOLDER, Endpoint, Network, Rule, Service
+from fwlens.rule import Endpoint, Rule, Service
 from fwlens.tags import ServiceTags
 
-_APPLICATION: Final = {("tcp", 443): "https", ("tcp", 80): "http", ("tcp", 1433): "mssql"}
-_NAMES: Final = ("application", "fqdn")
+_SYMBOLIC: Final = "tag:VirtualNetwork"
 
 
 class _Hit(NamedTuple):
@@ -94,7 +94,7 @@ class _Check:
         strange = (line for number in range(len(self.rules)) for line in self._foreign(number, surplus[number]))
         foreign = [*self._leaks(), *strange]
         idle = list(self._idle())
-        proven, stale = self._bound(claimed)
+        proven, stale = self._bound(claimed, complete=not blocked)
         return Certificate(
             complete=not blocked,
             sound=not foreign,
@@ -103,7 +103,7 @@ class _Check:
             lower_bound=proven,
             surplus=self._total_surplus(),
             surplus_of={rule.id: count for rule, count in zip(self.rules, surplus, strict=True)},
-            faults=(*blocked, *foreign, *(() if self.asked.at_most is not None else idle), *stale),
+            faults=(*blocked, *foreign, *idle, *stale),
         )
 
     def replay(self) -> Replay:
@@ -127,28 +127,32 @@ class _Check:
 
     @cached_property
     def _hits(self) -> dict[Flow, list[_Hit]]:
-        return {flow: list(self._allowing(flow)) for flow in self.needed}
+        """The rules that allow a needed flow as it was seen, else those that do by what its document says."""
+        return {
+            flow: list(self._allowing(flow, flow.ends)) or list(self._allowing(flow, flow.documented))
+            for flow in self.needed
+        }
 
-    def _allowing(self, flow: Flow) -> Iterator[_Hit]:
-        """The rules that allow a flow."""
+    def _allowing(self, flow: Flow, ends: frozenset[str]) -> Iterator[_Hit]:
+        """The rules that allow a flow by one of the ends."""
         for number, near in {**self._near.get(flow.near, {}), **self._anywhere}.items():
             rule = self.rules[number]
             if rule.platform == flow.platform and (rule.direction == "inbound") is flow.inbound:
-                far = frozenset(end for end in far_side(rule) if _reaches(rule, end, flow))
-                services = frozenset(each for each in rule.services if _carries(rule, each, flow.service))
+                far = frozenset(end for end in far_side(rule) if reaches(rule, end, flow, ends))
+                services = frozenset(each for each in rule.services if carries(rule, each, flow.service))
                 if far and services:
                     yield _Hit(number, near, far, services)
 
     def _leaks(self) -> Iterator[str]:
         for flow in self.bad:
-            for hit in self._allowing(flow):
+            for hit in self._allowing(flow, flow.ends):
                 why = f"refused because of {flow.said}" if flow.verdict == "refused" else "no document asks for it"
                 yield f"{flow} is allowed by {self.rules[hit.rule].id} and must not be: {why}."
 
     def _idle(self) -> Iterator[str]:
         """Atoms on which no needed flow depends: each flow that one of them lets through has another way through."""
         vital: list[set[Endpoint | Service]] = [set() for _ in self.rules]
-        for hits in self._hits.values():
+        for hits in (*self._hits.values(), *(self._openings() if self.asked.documented else ())):
             if len(hits) == 1:
                 number, near, far, services = hits[0]
                 vital[number] |= near if len(near) == 1 else set()
@@ -157,15 +161,37 @@ class _Check:
         for rule, used in zip(self.rules, vital, strict=True):
             atoms = (*near_side(rule), *far_side(rule), *(() if rule.layer == "fqdn" else rule.services))
             spare = [str(atom) for atom in atoms if atom not in used]
-            if self.asked.documented:  # what a document opens beside a need is there because it was asked for
-                spare = [] if self._documented_only(rule) or used else spare
             if not used and spare:
                 yield f"Rule {rule.id} is idle: no needed flow depends on it."
             elif spare:
                 yield f"Rule {rule.id}: no needed flow depends on {', '.join(spare)}."
 
-    def _documented_only(self, rule: Rule) -> bool:
-        return all(self._services_of(rule, end) for end in far_side(rule))
+    def _openings(self) -> Iterator[list[_Hit]]:
+        """What documents open beside each need, where whole ways were asked for, by the rules that do."""
+        asked = {(flow.platform, flow.inbound, flow.near, flow.far, flow.requirement, flow.by) for flow in self.needed}
+        for platform, inbound, near, far, name, by in sorted(asked, key=str):
+            requirement = self.known.get(name or "")
+            if requirement:
+                seen = {(far, each) for way in requirement.ways for each in way.over}
+                for end, over in sorted(seen | set(self._stated(requirement, by)), key=str):
+                    yield list(self._opening(platform, inbound, near, end, over))
+
+    def _opening(self, platform: str, inbound: bool, near: str, end: str, over: Service) -> Iterator[_Hit]:
+        for number, ends in {**self._near.get(near, {}), **self._anywhere}.items():
+            rule = self.rules[number]
+            if rule.platform == platform and (rule.direction == "inbound") is inbound:
+                far = frozenset(each for each in far_side(rule) if str(each) == end)
+                services = frozenset(each for each in rule.services if carries(rule, each, in_layer(rule, over)))
+                if far and services:
+                    yield _Hit(number, ends, far, services)
+
+    def _stated(self, requirement: Requirement, by: str | None) -> Iterator[tuple[str, Service]]:
+        """The ends and services that a need's document gives; where it says `narrow`, none that holds several hosts."""
+        for way in requirement.ways:
+            for end in ends_of(requirement, way, by, self.asked.region):
+                many = end.kind in ("wildcard", "address") or str(end) == _SYMBOLIC
+                if not (many and requirement.narrow):
+                    yield from ((str(end), each) for each in way.over)
 
     def _foreign(self, number: int, surplus: int) -> Iterator[str]:
         """What a rule names that no needed flow showed and nobody asked for."""
@@ -175,7 +201,8 @@ class _Check:
                 yield f"Rule {rule.id}: {end} was not seen to need anything."
         for end in far_side(rule):
             services = self._services_of(rule, end)
-            strange = [str(each) for each in rule.services if each not in services and rule.layer != "fqdn"]
+            carried = {each for each in rule.services if any(carries(rule, wide, each) for wide in services)}
+            strange = [str(each) for each in rule.services if each not in carried and rule.layer != "fqdn"]
             if not services:
                 yield f"Rule {rule.id}: no needed flow went to {end}, and no document of their needs names it."
             elif strange:
@@ -196,7 +223,7 @@ class _Check:
         if end.kind != "address":
             return end.text == ANYWHERE and rule.platform == "aml-managed-network"
         network = ip_network(end.text)
-        if any(_is_within(network, wide) for wide in self.asked.subnets):
+        if any(is_within(network, wide) for wide in self.asked.subnets):
             return True
         nears = self._nears.get((rule.platform, rule.direction == "inbound"), set())
         if network.num_addresses == 1:
@@ -228,14 +255,20 @@ class _Check:
                 continue
             for way in requirement.ways:
                 ends = {str(end) for end in ends_of(requirement, way, by, self.asked.region)}
-                mine = by in ends or by in [str(peer) for peer in way.peers]
-                for end in ends | (seen if mine else set()):
-                    found.setdefault((platform, inbound, end), set()).update(way.over)
+                if by in ends or by in [str(peer) for peer in way.peers]:
+                    for end in seen:
+                        found.setdefault((platform, inbound, end), set()).update(way.over)
+            for end, each in self._stated(requirement, by):
+                found.setdefault((platform, inbound, end), set()).add(each)
         return found
 
     def _services_of(self, rule: Rule, end: Endpoint) -> set[Service]:
-        services = self._documents.get((rule.platform, rule.direction == "inbound", str(end)), set())
-        return {_in_layer(rule, each) for each in services}
+        place = (rule.platform, rule.direction == "inbound")
+        services = self._documents.get((*place, str(end)), set())
+        parts = [text for text, _ in units(end)]
+        if not services and 1 < len(parts) <= len(self._documents):  # addresses that a rule writes as one network
+            services = set.intersection(*(self._documents.get((*place, text), set()) for text in parts))
+        return {in_layer(rule, each) for each in services}
 
     @cached_property
     def _shown(self) -> list[set[tuple[str, str, Service]]]:
@@ -244,89 +277,63 @@ class _Check:
         for flow, hits in self._hits.items():
             for number, near, far, services in hits:
                 who = ANYWHERE if any(end.text == ANYWHERE for end in near) else flow.near
-                units = {Service(each.protocol, flow.service.first, flow.service.last) for each in services}
-                found[number] |= {(who, str(end), unit) for end in far for unit in units}
+                over = {Service(each.protocol, flow.service.first, flow.service.last) for each in services}
+                ends = {(flow.address or "") if end.kind == "address" else str(end) for end in far}
+                found[number] |= {(who, end, each) for end in ends for each in over}
         return found
 
     def _surplus(self, number: int) -> int:
         rule = self.rules[number]
         ports = sum(each.last - each.first + 1 for each in rule.services)
-        return _size(near_side(rule)) * len(far_side(rule)) * ports - len(self._shown[number])
+        return size(near_side(rule)) * size(far_side(rule)) * ports - len(self._shown[number])
 
     def _total_surplus(self) -> int:
         """Over all rules, what several of them allow counted once."""
         opened: dict[tuple[object, ...], list[Endpoint]] = {}
+        many: dict[tuple[object, ...], int] = {}
         shown: set[tuple[object, ...]] = set()
         for number, rule in enumerate(self.rules):
             place = (rule.platform, rule.layer, rule.direction)
-            for end in far_side(rule):
+            for text, count in (unit for end in far_side(rule) for unit in units(end)):
                 for each in rule.services:
                     for port in range(each.first, each.last + 1):
-                        opened.setdefault((*place, str(end), each.protocol, port), []).extend(near_side(rule))
+                        opened.setdefault((*place, text, each.protocol, port), []).extend(near_side(rule))
+                        many[*place, text, each.protocol, port] = count
             shown |= {(*place, *each) for each in self._shown[number]}
-        return sum(_size(ends) for ends in opened.values()) - len(shown)
+        return sum(size(ends) * many[key] for key, ends in opened.items()) - len(shown)
 
-    def _bound(self, claimed: int) -> tuple[int, list[str]]:
+    def _bound(self, claimed: int, *, complete: bool) -> tuple[int, list[str]]:
         """A bound that is proven here, and what is wrong with the claimed one."""
+        enough = self._enough()
         places = {(rule.platform, rule.layer, rule.direction) for rule in self.rules}
         own = max(0 if self.asked.more else self._fooling(), len(places))
-        if claimed > len(self.rules):
-            return own, [f"The lower bound is stale: it says {claimed}, and these are {len(self.rules)} rules."]
+        if complete and claimed > enough:
+            these = f"{enough} of these rules do" if enough < len(self.rules) else f"these are {enough} rules"
+            return own, [f"The lower bound is stale: it says {claimed}, and {these}."]
         if claimed and claimed < own:
             return own, [f"The lower bound is stale: it says {claimed}, and at least {own} rules are needed."]
         return max(own, claimed), []
 
+    def _enough(self) -> int:
+        """How many rules are left without those, one by one, on which no needed flow depends."""
+        if self.asked.documented:  # rules may be there for what documents open
+            return len(self.rules)
+        through: list[list[Flow]] = [[] for _ in self.rules]
+        times = {flow: len({hit.rule for hit in hits}) for flow, hits in self._hits.items()}
+        for flow, hits in self._hits.items():
+            for number in {hit.rule for hit in hits}:
+                through[number].append(flow)
+        kept = len(self.rules)
+        for mine in through:
+            if all(times[flow] > 1 for flow in mine):
+                times.update({flow: times[flow] - 1 for flow in mine})
+                kept -= 1
+        return kept
+
     def _fooling(self) -> int:
         """How many needed combinations there are of which no two fit into one rule."""
+        layers = {flow: frozenset(self.rules[hit.rule].layer for hit in hits) for flow, hits in self._hits.items()}
         wants = {
-            Want(
-                place=(flow.platform, flow.inbound),
-                near=flow.near,
-                far=self._far(flow),
-                service=flow.service,
-                layers=frozenset(self.rules[hit.rule].layer for hit in hits),
-            )
-            for flow, hits in self._hits.items()
-            if hits
+            want_of(flow, self.known.get(flow.requirement or ""), there) for flow, there in layers.items() if there
         }
         return fooling(wants, len(self.rules))
-
-    def _far(self, flow: Flow) -> str:
-        requirement = self.known.get(flow.requirement or "")
-        narrow = requirement is None or requirement.narrow or PLACEHOLDER.search(flow.by or "")
-        return flow.far if narrow else flow.by or flow.far
-
-
-def _reaches(rule: Rule, end: Endpoint, flow: Flow) -> bool:
-    """Whether a far end of a rule names the far side of a flow, in the way its layer can."""
-    if rule.layer in _NAMES:
-        return end.kind in ("host", "wildcard") and end.text in flow.ends
-    if end.kind == "address" and "/" in end.text:
-        return flow.address is not None and ip_address(flow.address) in ip_network(end.text)
-    return end.kind != "wildcard" and (str(end) in flow.ends or str(end) in flow.documented)
-
-
-def _carries(rule: Rule, own: Service, flow: Service) -> bool:
-    if rule.layer == "application":
-        return own.protocol == flow.protocol and own.first <= flow.first and flow.last <= own.last
-    return own.carries(flow)
-
-
-def _in_layer(rule: Rule, each: Service) -> Service:
-    if rule.layer == "application":
-        return Service(_APPLICATION.get((each.protocol, each.first), each.protocol), each.first, each.last)
-    return Service(each.transport, each.first, each.last)
-
-
-def _is_within(network: Network, wide: Network) -> bool:
-    return network.version == wide.version and network.subnet_of(wide)  # type: ignore[arg-type]
-
-
-def _size(ends: Iterable[Endpoint]) -> int:
-    """How many addresses ends stand for; what is no address counts as one."""
-    every = set(ends)
-    networks = [ip_network(end.text) for end in every if end.kind == "address"]
-    v4 = collapse_addresses(network for network in networks if isinstance(network, IPv4Network))
-    v6 = collapse_addresses(network for network in networks if isinstance(network, IPv6Network))
-    addresses = sum(network.num_addresses for network in v4) + sum(network.num_addresses for network in v6)
-    return addresses + sum(end.kind != "address" for end in every)

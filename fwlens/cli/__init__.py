@@ -83,16 +83,22 @@ def main() -> None:
         sys.exit(1)
 
 
+def _version(asked_for: bool) -> None:
+    """What `--version` prints, before a command is asked for."""
+    if asked_for:
+        from importlib.metadata import version
+
+        put(f"fwlens {version('fwlens')}\n".encode(), None)
+        raise typer.Exit
+
+
 @app.callback()
 def program(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
 ) -> None:
     """Options of the program itself."""
-    if version:
-        from importlib.metadata import version as installed
-
-        put(f"fwlens {installed('fwlens')}\n".encode(), None)
-        raise typer.Exit
 
 
 @app.command()
@@ -150,7 +156,7 @@ def recommend(
         tell(emitting.handed_back(said.unsaid))
     else:
         put(answers.to_json(said) if form is AnswerForm.JSON else table.recommendations(said).encode(), file)
-    tell(run.advice(found))
+    tell((*run.advice(found), *run.named_subnets(ask, found)))
     leave(found.flows, failed=is_text and bool(said.unsaid), check=check and bool(said.recommendations or said.unsaid))
 
 
@@ -230,7 +236,7 @@ def verify(
     found = matched_of(ask)
     certificate = run.verified(read, found)
     put(table.certificate(certificate).encode() or b"No rules, and nothing that needs one.\n", None)
-    tell(run.advice(found))
+    tell(run.other_tags(read, found) or run.advice(found))
     leave(found.flows)
     if certificate.faults:
         raise typer.Exit(1)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fwlens.cli.terminal import Progress
+from fwlens.errors import FwlensError
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -29,6 +30,9 @@ def asked(
     from fwlens.run import Ask, when
 
     now = time.time()
+    begin, end = (when(text, now) if text else None for text in (since, until))
+    if begin and end and begin >= end:
+        raise FwlensError(f"--since {since} is not before --until {until}: no time is left between them.")
     return Ask(
         logs=tuple(logs),
         region=region,
@@ -36,8 +40,8 @@ def asked(
         service_tags=service_tags,
         catalogs=tuple(catalogs or ()),
         never_override=tuple(never_override or ()),
-        since=when(since, now) if since else None,
-        until=when(until, now) if until else None,
+        since=begin,
+        until=end,
         with_allowed=with_allowed,
     )
 
@@ -54,5 +58,7 @@ def matched_of(ask: "Ask") -> "Matched":
     """Read the logs and give every flow its verdict."""
     from fwlens import run
 
-    _ = ask.choice  # a wrong region is told before hours of logs are read
+    _ = ask.choice  # a wrong region or profile is told before hours of logs are read
+    if ask.profiles:
+        run.catalog_of(ask)
     return run.matched(ask, flows_of(ask))

@@ -15,7 +15,7 @@ from typing import Final
 from fwlens.cover.boxes import Box, Cell, cells_of, components, hull, maximal, parts, size, sort_key
 from fwlens.cover.solve import Need, choose, fewest, fooling, lightest, reaches, whole
 
-__all__ = ["Box", "Cell", "Cover", "Need", "cover"]
+__all__ = ["Box", "Cell", "Cover", "Need", "cover", "trimmed"]
 
 Atoms = Callable[[int, frozenset[str]], list[frozenset[str]]]
 """How the values of a dimension are written in a rule: each group of values is one atom (a network, a name, a port)."""
@@ -92,7 +92,7 @@ def _component(needs: Sequence[Need], allowed: frozenset[Cell], atoms: Atoms) ->
         bound = max(fooling(merged, _all(merged)), whole(choice.bound) if listing.complete else 1)
     best = min([listing.boxes[j] for j in choice.columns], *_lines(merged), key=len)
     full = [_unmerged(box, classes) for box in best]
-    return Cover(tuple(_trimmed(sorted(full, key=sort_key), needs, atoms)), bound)
+    return Cover(tuple(trimmed(sorted(full, key=sort_key), needs, atoms)), bound)
 
 
 def _lines(needs: Sequence[Need]) -> list[list[Box]]:
@@ -129,7 +129,7 @@ def _smallest(needs: Sequence[Need], allowed: frozenset[Cell], atoms: Atoms) -> 
     choice = lightest(reach, len(needs), costs, reaches(listing.boxes, needs)) or choose(reach, len(needs), costs)
     if not choice.proven:
         return None
-    boxes = _trimmed([every[j] for j in choice.columns], needs, atoms)
+    boxes = trimmed([every[j] for j in choice.columns], needs, atoms)
     return Cover(tuple(boxes), len(boxes))
 
 
@@ -161,28 +161,32 @@ def _merged(needs: Sequence[Need]) -> tuple[list[dict[str, list[str]]], list[Nee
     return classes, left
 
 
-def _trimmed(boxes: Sequence[Box], needs: Sequence[Need], atoms: Atoms) -> list[Box]:
-    """The same boxes without every atom that can go: afterwards, removing any one more leaves a need unmet."""
+def trimmed(boxes: Sequence[Box], needs: Sequence[Need], atoms: Atoms) -> list[Box]:
+    """The same boxes without every box and every atom that can go: removing any one more leaves a need unmet."""
     reached = Counter(cell for box in boxes for cell in cells_of(box))
-    left = list(boxes)
     alternatives = [need for need in needs if len(need) > 1]
     only = {cell for need in needs if len(need) == 1 for cell in need}
+
+    def drops(slab: Sequence[Cell]) -> bool:
+        """Take the cells away from one box, if others meet what they met."""
+        lost = {cell for cell in slab if reached[cell] == 1}
+        if lost & only or any(
+            need & lost and not any(reached[c] and c not in lost for c in need) for need in alternatives
+        ):
+            return False
+        reached.subtract(slab)
+        return True
+
+    vain = {
+        number
+        for number in sorted(range(len(boxes)), key=lambda i: size(boxes[i]))
+        if drops([*cells_of(boxes[number])])
+    }
+    left = [box for number, box in enumerate(boxes) if number not in vain]
     for number, box in enumerate(left):
         for axis in range(len(box)):
             for atom in sorted(atoms(axis, box[axis]), key=lambda atom: (len(atom), sorted(atom))):
                 current = left[number]
-                if atom == current[axis] or not atom <= current[axis]:
-                    continue
-                slab = [*cells_of((*current[:axis], atom, *current[axis + 1 :]))]
-                if any(reached[cell] == 1 and cell in only for cell in slab):
-                    continue
-                kept = (*current[:axis], current[axis] - atom, *current[axis + 1 :])
-                lost = {cell for cell in slab if reached[cell] == 1}
-                if any(
-                    need & lost and not any(reached.get(c, 0) and c not in lost for c in need) for need in alternatives
-                ):
-                    continue
-                for cell in slab:
-                    reached[cell] -= 1
-                left[number] = kept
+                if atom < current[axis] and drops([*cells_of((*current[:axis], atom, *current[axis + 1 :]))]):
+                    left[number] = (*current[:axis], current[axis] - atom, *current[axis + 1 :])
     return left

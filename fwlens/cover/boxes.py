@@ -6,6 +6,7 @@ A rule is a box: every source x every destination x every service. A *maximal* b
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
+from random import Random
 from typing import Final
 
 Cell = tuple[str, ...]
@@ -13,6 +14,8 @@ Cell = tuple[str, ...]
 Box = tuple[frozenset[str], ...]
 """A product: every combination of a value of each set."""
 
+_PATHS: Final = 2
+_STRAY: Final = 0.1
 TOO_MANY: Final = 20_000
 """So many maximal boxes and no more are listed; beyond it a relation is covered by heuristic."""
 
@@ -118,14 +121,15 @@ def _closed(sets: Iterable[set[str]]) -> tuple[list[frozenset[str]], bool]:
 
 
 def _sampled(basis: Sequence[int]) -> set[int]:
-    """From every set a path of intersections, each time with the set that keeps the most."""
-    found = set(basis)
-    for start in basis:
+    """From every set some paths of intersections, each time with one of the sets that keep the most."""
+    found, random = set(basis), Random(len(basis))  # noqa: S311 - the same paths every time
+    for number, start in enumerate([*basis] * _PATHS):
         mask, left = start, [other for other in basis if other & start]
         while left and len(found) <= TOO_MANY:
             left = [other for other in left if mask & ~other and mask & other]
             if left:
-                mask &= max(left, key=lambda other: ((mask & other).bit_count(), -other))
+                stray = 0.0 if number < len(basis) else _STRAY * mask.bit_count()
+                mask &= max(left, key=lambda other: ((mask & other).bit_count() + random.random() * stray, -other))
                 found.add(mask)
     return found
 

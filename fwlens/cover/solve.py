@@ -10,26 +10,37 @@ from dataclasses import dataclass
 from heapq import heapify, heapreplace
 from itertools import accumulate, product
 from math import ceil
+from random import Random
 from typing import Any, Final
 
 from fwlens.cover.boxes import Box, Cell, cells_of
+from fwlens.cover.reduce import reduced
 
 Need = frozenset[Cell]
 """Any one of these cells must be allowed; most needs have only one."""
 
 _NODES: Final = 100
-_NONZEROS: Final = 400_000
+_EFFORT: Final = 400_000
+"""Nodes times nonzeros of one search: a node of a large problem takes longer."""
+_NONZEROS: Final = 200_000
 _RUNS: Final = 8
-_SECONDS: Final = 30.0
 _WAYS: Final = 100_000
+_TURNS: Final = 400
+_WORK: Final = 30_000_000
+"""Turns times nonzeros: a turn looks at them all."""
+_TOGETHER: Final = 5
+_SECONDS: Final = 60.0
 _OPTIONS: Final = {
     "output_flag": False,
     "threads": 1,
     "random_seed": 0,
-    "mip_max_nodes": _NODES,
     "time_limit": _SECONDS,
     "mip_rel_gap": 0.0,
     "mip_abs_gap": 0.99,
+    # Searches within the search that no limit of nodes ends: `_improved` does their work.
+    "mip_heuristic_run_rins": False,
+    "mip_heuristic_run_rens": False,
+    "mip_heuristic_run_root_reduced_cost": False,
 }
 
 
@@ -53,6 +64,7 @@ def choose(reach: Sequence[Collection[int]], needs: int, costs: Sequence[int]) -
     for name, value in _OPTIONS.items():
         model.setOptionValue(name, value)
     columns = len(costs)
+    model.setOptionValue("mip_max_nodes", max(10, min(_NODES, _EFFORT // max(1, sum(map(len, reach))))))
     lp: Any = highspy.HighsLp()
     lp.num_col_, lp.num_row_ = columns, needs
     lp.col_cost_ = [float(cost) for cost in costs]
@@ -82,14 +94,14 @@ def lightest(
     part of each, which reaches its own rows. What is left is who reaches the rows that they share: few ways, weighed
     here at once. Starting the solver takes longer than all else that a small log needs.
     """
-    forced, _, rest = _reduced(whole_reach, needs)
-    if rest:
-        return None
     times = Counter(row for reached in whole_reach for row in reached)
-    own = {i: frozenset(row for row in whole_reach[i] if times[row] == 1) for i in forced}
+    alone = {i: frozenset(row for row in reached if times[row] == 1) for i, reached in enumerate(whole_reach)}
+    own = {i: rows for i, rows in alone.items() if rows}
+    if len(frozenset().union(*(whole_reach[i] for i in own))) < needs:
+        return None
     shared = frozenset(range(needs)).difference(*own.values())
     ways: dict[frozenset[int], tuple[int, tuple[int, ...]]] = {frozenset(): (0, ())}
-    for i in forced:
+    for i in own:
         best: dict[frozenset[int], tuple[int, int]] = {}
         for j, rows in enumerate(map(frozenset, reach)):
             if own[i] <= rows:
@@ -112,44 +124,63 @@ def whole(bound: float) -> int:
 
 
 def fewest(reach: Sequence[frozenset[int]], needs: int) -> Choice:
-    """As few columns as can be found. Exact where reductions leave little; else the best of several greedy runs and of
-    all columns that they used."""
-    forced, left, rows = _reduced(reach, needs)
-    if not rows:
-        return Choice(tuple(sorted(forced)), float(len(forced)), proven=True)
-    number = {row: i for i, row in enumerate(sorted(rows))}
-    core = [frozenset(number[row] for row in reach[j] & rows) for j in left]
-    rest = _fewest_of(core, len(rows))
-    chosen = sorted([*forced, *(left[j] for j in rest.columns)])
-    return Choice(tuple(chosen), len(forced) + rest.bound, rest.proven)
-
-
-def _reduced(reach: Sequence[frozenset[int]], needs: int) -> tuple[list[int], list[int], frozenset[int]]:
-    """Columns that must be chosen because they alone reach some row, and the columns and rows that are then left."""
-    rows, left, forced = frozenset(range(needs)), list(range(len(reach))), list[int]()
-    while rows:
-        reached: dict[int, list[int]] = {row: [] for row in rows}
-        for j in left:
-            for row in reach[j] & rows:
-                reached[row].append(j)
-        alone = sorted({columns[0] for columns in reached.values() if len(columns) == 1})
-        if not alone:
-            break
-        forced += alone
-        rows -= frozenset(row for j in alone for row in reach[j])
-        left = [j for j in left if reach[j] & rows]
-    return forced, left, rows
+    """As few columns as can be found, with a proven bound: exact where reductions leave little."""
+    left = reduced(reach, needs)
+    forced = len(left.forced)
+    if not left.rows:
+        return Choice(left.forced, float(forced), proven=True)
+    numbers, row = list(left.columns), {name: i for i, name in enumerate(sorted(left.rows))}
+    core = [frozenset(row[name] for name in mine) for mine in left.columns.values()]
+    rest = _fewest_of(core, len(row))
+    chosen = sorted([*left.forced, *(numbers[j] for j in rest.columns)])
+    return Choice(tuple(chosen), forced + rest.bound, rest.proven)
 
 
 def _fewest_of(reach: Sequence[frozenset[int]], needs: int) -> Choice:
-    if sum(map(len, reach)) <= _NONZEROS:
+    """By the solver where it proves the fewest within its nodes; else the best of what it and greedy runs found,
+    improved piece by piece."""
+    bound, runs = 1.0, list[tuple[int, ...]]()
+    small = sum(map(len, reach)) <= _NONZEROS
+    if small:
         choice = choose(reach, needs, [1] * len(reach))
-        return choice if choice.columns else Choice(_greedy(reach, needs, 0), choice.bound, proven=False)
-    runs = [_greedy(reach, needs, start) for start in range(_RUNS)]
-    used = sorted({column for run in runs for column in run})
-    choice = choose([reach[j] for j in used], needs, [1] * len(used))
-    best = min([*runs, tuple(used[j] for j in choice.columns)], key=lambda run: (len(run) or needs + 1, run))
-    return Choice(best, 1.0, proven=False)
+        if choice.proven and choice.columns:
+            return choice
+        bound = choice.bound
+        runs += [choice.columns] if choice.columns else []
+    starts = max(2, min(_RUNS, _WORK // (4 * sum(map(len, reach)))))
+    runs += [_greedy(reach, needs, start) for start in range(starts)]
+    if not small:
+        used = sorted({column for run in runs for column in run})
+        choice = choose([reach[j] for j in used], needs, [1] * len(used))
+        runs += [tuple(used[j] for j in choice.columns)] if choice.columns else []
+    best = _improved(reach, needs, min(runs, key=lambda run: (len(run), run)), whole(bound))
+    return Choice(best, bound, proven=len(best) <= whole(bound))
+
+
+def _improved(reach: Sequence[frozenset[int]], needs: int, columns: tuple[int, ...], enough: int) -> tuple[int, ...]:
+    """Fewer columns, where what some of them alone reach is reached by fewer others; as many others are taken too, for
+    the next pick to start from elsewhere."""
+    random, best = Random(len(columns)), columns  # noqa: S311 - the same picks every time
+    for turn in range(min(_TURNS, _WORK // sum(map(len, reach)))):
+        if len(best) <= enough:
+            break
+        picked = _around(reach, best, random)
+        kept = [j for j in best if j not in picked]
+        left = frozenset(range(needs)).difference(*(reach[j] for j in kept))
+        useful = [(j, mine & left) for j, mine in enumerate(reach) if not left.isdisjoint(mine)]
+        row = {name: i for i, name in enumerate(sorted(left))}
+        parts = [frozenset(row[name] for name in mine) for _, mine in useful]
+        again = _greedy(parts, len(row), turn)
+        if len(again) <= len(picked):
+            best = tuple(sorted([*kept, *(useful[j][0] for j in again)]))
+    return best
+
+
+def _around(reach: Sequence[frozenset[int]], columns: Sequence[int], random: Random) -> frozenset[int]:
+    """A random column and those of the others that share most with it."""
+    first = columns[random.randrange(len(columns))]
+    ranked = sorted(columns, key=lambda j: (-len(reach[j] & reach[first]) - random.random() * len(reach[j]) / 2, j))
+    return frozenset([first, *ranked[:_TOGETHER]])
 
 
 def _greedy(reach: Sequence[frozenset[int]], needs: int, start: int) -> tuple[int, ...]:

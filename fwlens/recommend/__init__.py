@@ -81,7 +81,8 @@ def _layers(found: Cells, tags: ServiceTags | None, options: Options, *, merging
             beyond = found.beyond.join(mine.select(LAYER).unique(), on=LAYER, how="semi")
             needs += [frozenset({each}) for each in sorted(_combinations(beyond))]
         may = _combinations(mergeable(found, mine, tags)) if merging else frozenset()
-        layers.append(Layered(place, kind, direction, ruled(place, kind, direction, needs), _combinations(mine), may))
+        found_here = ruled(place, kind, direction, needs)
+        layers.append(Layered(place, kind, direction, found_here, tuple(needs), _combinations(mine), may))
     return layers
 
 
@@ -125,7 +126,7 @@ def _recommendation(
     denied_by = tuple(sorted(rows["denied_by"].explode(empty_as_null=False).drop_nulls().unique()))
     held = tuple(sorted(text for text in rows["doubt"].unique() if text))
     evidence = Evidence(flows, events, first, last, devices, denied_by)
-    doubted = doubts(rule, requirements, Grounds(denied_by, held), seen, tags)
+    doubted = doubts(rule, requirements, Grounds(denied_by, held, rows["who"].n_unique()), seen, tags)
     return Recommendation(rule, tuple(requirement.citation for requirement in requirements), evidence, doubted)
 
 

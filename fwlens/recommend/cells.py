@@ -9,7 +9,7 @@ import polars as pl
 from fwlens.flow import service
 from fwlens.recommend.clash import others, with_clash
 from fwlens.recommend.near import ANYWHERE, nears
-from fwlens.recommend.plane import Hold, Options, Want, documented, holds
+from fwlens.recommend.plane import Hold, Options, Want, as_stated, documented, holds
 from fwlens.requirement import Requirement
 from fwlens.rule import Endpoint, Platform, Service
 from fwlens.tags import ServiceTags
@@ -27,8 +27,9 @@ class Cells:
     """What the rules have to allow.
 
     `usable`: per `want` (a needed conversation as rules see it) the cells of which any one meets it: `LAYER`, `CELL`,
-    `requirement`, `doubt` and the evidence of the want. `lost`: wants without one, with `why`. `beyond`: cells of the
-    same needs that were not seen and that documents ask for, none of which allows what it must not (`bad`).
+    `requirement`, `doubt`, `who` (the near address) and the evidence of the want. `lost`: wants without one, with
+    `why`. `beyond`: cells of the same needs that were not seen and that documents ask for, none of which allows what
+    it must not (`bad`).
     """
 
     usable: pl.DataFrame
@@ -50,9 +51,10 @@ def cells(
     bad = others(matched, named)
     held, refused, wider = _held(wanted, known, options)
     open_ = wanted.filter(pl.col("blocked").is_null()).with_columns(
+        who=pl.col("near"),
         near=pl.when(pl.col("platform") == "aml-managed-network")
         .then(pl.lit(ANYWHERE))
-        .otherwise(named.named(pl.col("near")))
+        .otherwise(named.named(pl.col("near"))),
     )
     usable, clashing = _parted(open_.join(held, on=_FAR, nulls_equal=True), bad, tags)
     beyond = with_clash(open_.join(wider, on=_FAR, nulls_equal=True), bad, tags).filter(pl.col("clash").is_null())
@@ -115,7 +117,7 @@ def _held(
         platform, direction, requirement, way, by, service_text, host, address = far
         want = Want(direction, known[requirement], way, Endpoint.parse(by), Service.parse(service_text), host, address)
         ways, why = holds(platform, want, options)
-        held += [(*far, *_cell(hold)) for hold in ways]
+        held += [(*far, *_cell(as_stated(want, hold) if options.documented else hold)) for hold in ways]
         wider += [(*far, *_cell(other)) for hold in ways for other in documented(platform, want, hold, options)]
         refused += [] if ways else [(*far, why)]
     base = {name: wanted.schema[name] for name in _FAR}

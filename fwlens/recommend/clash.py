@@ -6,11 +6,13 @@ import polars as pl
 
 from fwlens import address
 from fwlens.flow import service
-from fwlens.recommend.near import Nears
+from fwlens.recommend.near import ANYWHERE, Nears
+from fwlens.recommend.plane import MANAGED_PORTS
 from fwlens.rule import TRANSPORT
 from fwlens.tags import ServiceTags
 
 WHY: Final = "a rule for {} would also allow {}, which is {}"
+_MANAGED: Final = [f"{port.transport}/{port.first}" for port in MANAGED_PORTS]
 _KEY: Final = ("near", "peer", "opens")
 _BAD: Final = ("near", "carried", "peer", "goal", "said")
 
@@ -39,10 +41,13 @@ def with_clash(cells: pl.DataFrame, bad: pl.DataFrame, tags: ServiceTags | None)
     parts = pl.col("opens").str.splitn("/", 2).struct
     protocol, port = parts.field("field_0"), parts.field("field_1")
     carried = pl.concat_str(protocol.replace(TRANSPORT), port, separator="/", ignore_nulls=True)
-    ends = cells.select(_KEY).unique().with_columns(carried=carried)
+    # An FQDN rule of the managed network opens its two ports whichever of them was needed.
+    is_fqdn = (pl.col("near") == ANYWHERE) & ~pl.col("peer").str.starts_with("tag:")
+    ports = pl.when(is_fqdn).then(pl.lit(_MANAGED)).otherwise(pl.concat_list(carried))
+    ends = cells.select(_KEY).unique().with_columns(carried=ports).explode("carried", empty_as_null=True)
     reached = _reached(bad, ends.select("peer").unique(), tags)
     somewhere = ends.join(reached, on=["near", "carried", "peer"])
-    anywhere = ends.filter(pl.col("near") == "*").join(reached.drop("near"), on=["carried", "peer"])
+    anywhere = ends.filter(pl.col("near") == ANYWHERE).join(reached.drop("near"), on=["carried", "peer"])
     hits = pl.concat([somewhere, anywhere.select(somewhere.columns)])
     first = hits.group_by(_KEY).agg(clash=pl.format(WHY, "peer", "goal", "said").min())
     return cells.join(first, on=_KEY, how="left", maintain_order="left")

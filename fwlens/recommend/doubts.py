@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_network
 from typing import Final
 
 from fwlens.requirement import Requirement
@@ -21,10 +22,12 @@ _FEATURE: Final = {"azure-firewall": ("FW", "Azure Firewall"), "nsg": ("NSG", "a
 
 @dataclass(frozen=True, slots=True)
 class Grounds:
-    """What the flows of one rule say about it: rules that denied them, and doubts about how they are held."""
+    """What the flows of one rule say about it: rules that denied them, doubts about how they are held, and how many
+    near addresses have a need."""
 
     denied_by: tuple[str, ...]
     held: tuple[str, ...]
+    nears: int
 
 
 def doubts(
@@ -40,6 +43,7 @@ def doubts(
         *grounds.held,
         *_documents(requirements, seen),
         *(line for requirement in requirements for line in requirement.warns),
+        *_widened(rule, grounds.nears),
         *_platform(rule),
         *_snapshot(rule, tags),
     ]
@@ -80,6 +84,15 @@ def _is_seen(tag: Endpoint, seen: frozenset[Endpoint]) -> bool:
     """Whether the tag, or for a regional one that of any region, is among the endpoints seen."""
     before, placeholder, _ = tag.text.partition("<")
     return any(each.kind == "tag" and (each.text.startswith(before) if placeholder else each == tag) for each in seen)
+
+
+def _widened(rule: Rule, nears: int) -> Iterator[str]:
+    """Subnets that were asked for take in addresses that nothing is known of."""
+    ends = rule.destinations if rule.direction == "inbound" else rule.sources
+    beside = sum(ip_network(end.text).num_addresses for end in ends if end.kind == "address") - nears
+    if beside > 0:
+        seen = f"{nears:,} that {'was' if nears == 1 else 'were'}"
+        yield f"It takes in {beside:,} addresses that were not seen to need it, beside {seen} (--subnet)."
 
 
 def _platform(rule: Rule) -> Iterator[str]:

@@ -7,7 +7,7 @@ Managed network: https://learn.microsoft.com/azure/machine-learning/how-to-manag
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_network
 from itertools import product
 from typing import Final
@@ -19,7 +19,10 @@ from fwlens.rule import PLACEHOLDER, Direction, Endpoint, Layer, Network, Platfo
 _APPLICATION: Final = ("https", "http", "mssql")
 _NAMES: Final = ("host", "wildcard", "url")
 # Not usable in Azure Firewall (service-tags-overview, table of available tags).
-_NOT_ON_FIREWALL: Final = ("VirtualNetwork", "Internet", "AzureLoadBalancer")
+_NOT_ON_FIREWALL: Final = (
+    "VirtualNetwork", "Internet", "AzureLoadBalancer", "AzurePlatformDNS", "AzurePlatformIMDS", "AzurePlatformLKM",
+    "GatewayManager", "KustoAnalytics", "AzureContainerAppsService",
+)  # fmt: skip
 # The managed network makes these rules itself (how-to-managed-network, list of required rules).
 _AUTOMATIC: Final = (
     "AzureMachineLearning", "AzureActiveDirectory", "BatchNodeManagement", "AzureResourceManager",
@@ -114,6 +117,19 @@ def documented(platform: Platform, want: Want, hold: Hold, options: Options) -> 
             if isinstance(other, Hold) and other.layer == hold.layer:
                 found.append(other)
     return tuple(dict.fromkeys(found))
+
+
+def as_stated(want: Want, hold: Hold) -> Hold:
+    """The same with all ports of the documented range that the seen one lies in."""
+    named = (
+        _as_application(service)
+        if hold.layer == "application"
+        else Service(service.transport, service.first, service.last)
+        for way in want.requirement.ways
+        for service in way.over
+    )
+    wide = (each for each in named if each.protocol == hold.service.protocol and each.carries(hold.service))
+    return replace(hold, service=max(wide, key=lambda each: each.last - each.first, default=hold.service))
 
 
 def _as_application(service: Service) -> Service:

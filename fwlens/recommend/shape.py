@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import NamedTuple
 
-from fwlens.cover import Box, cover
+from fwlens.cover import Box, cover, trimmed
 from fwlens.cover.boxes import hull, size
 from fwlens.recommend.plane import MANAGED_PORTS
 from fwlens.rule import Direction, Endpoint, Layer, Platform, Rule, Service
@@ -35,10 +35,26 @@ class Ruled:
 
 def ruled(platform: Platform, layer: Layer, direction: Direction, needs: Iterable[frozenset[Combination]]) -> Ruled:
     """The fewest rules of a layer for needs of which each is met by any one of its combinations."""
-    placed = [frozenset(_cell(layer, combination) for combination in need) for need in needs]
-    found = cover(placed, _atoms)
+    found = cover(_placed(layer, needs), _atoms)
     boxes = [frozenset(_combinations(layer, box)) for box in found.boxes]
     return Ruled(tuple((rule_of(platform, layer, direction, box), box) for box in boxes), found.lower_bound)
+
+
+def lean(
+    platform: Platform,
+    layer: Layer,
+    direction: Direction,
+    products: Iterable[frozenset[Combination]],
+    needs: Iterable[frozenset[Combination]],
+) -> Ruled:
+    """Rules for products that meet all needs together, without every atom that can go: none is left in vain."""
+    full = [hull(_cell(layer, combination) for combination in product) for product in products]
+    boxes = [frozenset(_combinations(layer, box)) for box in trimmed(full, _placed(layer, needs), _atoms)]
+    return Ruled(tuple((rule_of(platform, layer, direction, box), box) for box in boxes), 1)
+
+
+def _placed(layer: Layer, needs: Iterable[frozenset[Combination]]) -> list[frozenset[tuple[str, ...]]]:
+    return [frozenset(_cell(layer, combination) for combination in need) for need in needs]
 
 
 def rule_of(platform: Platform, layer: Layer, direction: Direction, box: frozenset[Combination]) -> Rule:

@@ -5,21 +5,22 @@ never joins a destination with a service that is not documented for it, and neve
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 
-from fwlens.recommend.shape import Combination, Ruled, fits, rule_of
+from fwlens.recommend.shape import Combination, Ruled, fits, lean
 from fwlens.rule import Direction, Layer, Platform
 
 
 @dataclass(frozen=True, slots=True)
 class Layered:
-    """The rules of one layer and direction, what was seen of it, and what may be allowed beyond that."""
+    """The rules of one layer and direction, what they are for, what was seen, and what may be allowed beyond that."""
 
     platform: Platform
     layer: Layer
     direction: Direction
     found: Ruled
+    needs: tuple[frozenset[Combination], ...]
     seen: frozenset[Combination]
     may: frozenset[Combination]
 
@@ -73,9 +74,7 @@ def _hull(cells: frozenset[Combination]) -> frozenset[Combination]:
 
 def _merged(layer: Layered, pair: tuple[int, int]) -> Layered:
     i, j = pair
-    rules = list(layer.found.rules)
-    union = _hull(rules[i][1] | rules[j][1])
-    kept = [rule for number, rule in enumerate(rules) if number not in pair and not rule[1] <= union]
-    rule = rule_of(layer.platform, layer.layer, layer.direction, union)
-    merged = Ruled((*kept, (rule, union)), 1)
-    return Layered(layer.platform, layer.layer, layer.direction, merged, layer.seen, layer.may)
+    products = [allowed for _, allowed in layer.found.rules]
+    union = _hull(products[i] | products[j])
+    kept = [allowed for number, allowed in enumerate(products) if number not in pair and not allowed <= union]
+    return replace(layer, found=lean(layer.platform, layer.layer, layer.direction, [*kept, union], layer.needs))

@@ -30,6 +30,7 @@ _COLUMNS: Final = tuple(dict.fromkeys(name for form in FORMATS for name in form.
 _MARKS: Final = (*(mark for form in FORMATS for _, mark in form.marks), ("msg_s",))
 _UNKNOWN: Final = "no known table of Azure Firewall, NSG or VNet flow logs"
 _EMPTY: Final = "empty file"
+_TAGS: Final = "service-tags"
 _NO_FILES: Final = "folder without files"
 _FORBIDDEN: Final = "cannot be read"
 _EXPORT: Final = "Export Azure Firewall, NSG or VNet flow logs as JSON, CSV or Parquet."
@@ -44,6 +45,7 @@ class Flows:
     """What was read: folded flows (`flow.FLOW`), the ledger, service-tag files found by the way, and faults to tell.
 
     `slots` are the flows folded within each slot of the span only, with its begin in `slot` (null without `every`).
+    `subnets` are denied addresses with the subnets that logs name for them, both as logged.
     """
 
     rows: pl.DataFrame
@@ -51,6 +53,7 @@ class Flows:
     slots: pl.DataFrame
     service_tags: tuple[tuple[str, bytes], ...] = ()
     faults: tuple[str, ...] = ()
+    subnets: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)
@@ -63,6 +66,7 @@ class _Reading:
     entries: list[pl.DataFrame] = field(default_factory=list)
     formats: set[str] = field(default_factory=set)
     set_aside: list[Fault] = field(default_factory=list)
+    subnets: set[tuple[str, str]] = field(default_factory=set)
     rows_read: int = 0
     service_tags: bytes | None = None
     fault: str = ""
@@ -78,6 +82,7 @@ class _Reading:
         """Raw rows of one format as entries."""
         self.formats.add(form.name)
         self.entries.append(self.wanted.entries(form, raw, pl.lit(self.place.label)))
+        self.subnets.update(form.subnets(raw).collect().rows() if form.subnets else ())
 
     def take_tuples(self, tuples: Tuples) -> None:
         """Tuples of a flow log, which are split when they are many."""
@@ -110,21 +115,24 @@ def read(
     """
     wanted = Wanted(span, with_allowed)
     places = list(files.inputs(paths))
-    crowd, readings, faults, tags = Crowd(wanted), list[_Reading](), [], []
+    crowd, readings, faults, tags, subnets = Crowd(wanted), list[_Reading](), [], [], set[tuple[str, str]]()
     for reading in _ahead(lambda place: _read_input(_Reading(place, wanted), stdin), places):
         crowd.add(reading.place.label, reading.tuples, reading.entries)
-        readings.append(replace(reading, tuples=[], entries=[], service_tags=None))
+        subnets |= reading.subnets
+        readings.append(replace(reading, tuples=[], entries=[], subnets=set(), service_tags=None))
         if progress:
             progress(len(readings), len(places))
         if reading.service_tags:
             tags.append((reading.place.label, reading.service_tags))
         if reading.fault and (reading.place.named or reading.unread or len(places) == 1):
             faults.append(reading.fault)
-    if len(places) > 1 and not faults and not any(reading.formats for reading in readings):
-        faults.append(f"None of these {len(places)} files holds a log that fwlens knows. {_EXPORT}")
+    if places and not faults and not any(reading.formats - {_TAGS} for reading in readings):
+        alone = f"{places[0].label}: holds service tags and no log"
+        several = f"None of these {len(places)} files holds a log"
+        faults.append(f"{several if len(places) > 1 else alone} that fwlens knows. {_EXPORT}")
     slots = crowd.settle()
     ledger = add_up(reading.share(crowd) for reading in readings)
-    return Flows(flow.fold(slots), ledger, slots, tuple(sorted(tags)), tuple(faults))
+    return Flows(flow.fold(slots), ledger, slots, tuple(sorted(tags)), tuple(faults), tuple(sorted(subnets)))
 
 
 def _ahead(one: Callable[[Input], _Reading], places: Iterable[Input]) -> Iterator[_Reading]:
@@ -155,7 +163,7 @@ def _read_input(reading: _Reading, stdin: IO[bytes] | None) -> _Reading:
         return reading
     if content.container is Container.SERVICE_TAGS:
         reading.service_tags = content.data
-        reading.formats.add("service-tags")
+        reading.formats.add(_TAGS)
         return reading
     _read_content(reading, content)
     if content.torn:

@@ -41,6 +41,8 @@ class Format:
     `marks` name the table of rows that do not: the first whose columns are all there. `flowless` tables are recognised
     and counted and hold no flows. `entries` turns raw rows of these tables into `ENTRY` rows.
 
+    `subnets` tells of denied rows which `address` lies in which named `subnet`, for formats that know.
+
     `allowed` and `denied` are for lines of JSON that nobody has decoded yet: a line that holds one of `allowed` and
     none of `denied` is an allowed entry. They lie between JSON quotes, where no logged value can forge them.
     """
@@ -53,6 +55,7 @@ class Format:
     flowless: tuple[str, ...] = ()
     allowed: tuple[str, ...] = ()
     denied: tuple[str, ...] = field(default=())
+    subnets: Callable[[pl.LazyFrame], pl.LazyFrame] | None = None
 
 
 def paired(json_text: bytes) -> bytes:

@@ -19,7 +19,7 @@ _CL_NAMES: Final = {
     "DestPort": "DestPort_d", "L4Protocol": "L4Protocol_s", "SrcPublicIps": "SrcPublicIPs_s",
     "DestPublicIps": "DestPublicIPs_s", "AllowedInFlows": "AllowedInFlows_d", "AllowedOutFlows": "AllowedOutFlows_d",
     "DeniedInFlows": "DeniedInFlows_d", "DeniedOutFlows": "DeniedOutFlows_d", "AclRule": "NSGRule_s",
-    "NsgList": "NSGList_s", "NsgRules": "NSGRules_s",
+    "NsgList": "NSGList_s", "NsgRules": "NSGRules_s", "SrcSubnet": "Subnet1_s", "DestSubnet": "Subnet2_s",
 }  # fmt: skip
 _NTA_ONLY: Final = ("AclGroup", "NsgRule")
 # Flow logs at the same interface write `DefaultRule_DenyAllInBound`; here the prefix is gone and the case too.
@@ -128,6 +128,13 @@ def _entries(raw: pl.LazyFrame) -> pl.LazyFrame:
     )
 
 
+def _subnets(raw: pl.LazyFrame) -> pl.LazyFrame:
+    """Both ends of denied rows with the subnets named for them: `rg-ml/vnet-ml/snet-compute`, never a range."""
+    denied = _named(raw).filter(_denied())
+    ends = (("SrcIp", "SrcSubnet"), ("DestIp", "DestSubnet"))
+    return pl.concat([denied.select(address=ip, subnet=name) for ip, name in ends]).drop_nulls().unique()
+
+
 FORMAT: Final = Format(
     name="traffic",
     tables={NTA: NTA, CL: CL},
@@ -136,4 +143,5 @@ FORMAT: Final = Format(
     marks=((NTA, ("FlowStatus", "L4Protocol")), (CL, ("FlowStatus_s", "L4Protocol_s"))),
     allowed=('"FlowStatus":"Allowed"', '"FlowStatus":"A"', '"FlowStatus_s":"A"'),
     denied=('"Denied"', '"D"'),
+    subnets=_subnets,
 )

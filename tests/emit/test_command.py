@@ -23,7 +23,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
     for platform, path in found.items():
         chosen = ("--platform", platform) if platform else ()
-        assert said("recommend", *SAMPLE, *chosen, "--format", "json", "-o", str(path)) == (0, "", "")
+        assert said("recommend", *SAMPLE, *chosen, "--format", "json", "-o", str(path))[:2] == (0, "")
     return found
 
 

@@ -145,7 +145,9 @@ def invented(
         {"slot": [START.replace(minute=0)], "verdict": ["needed"], "flows": [needed], "events": [needed]}
     ).cast({"slot": TIME})
     then = tuple(rule(n + 1000, words, [n]) for n in range(rules))
-    earlier = Document(then, Asked(), (), (), (), tuple(words(n) for n in every[:40]), lower_bound=0, surplus=None)
+    earlier = Document(
+        then, Asked(), (), (), (), tuple(words(n) for n in every[:40]), lower_bound=0, surplus=None, service_tags=None
+    )
     return Night(
         answer=told,
         matched=pl.concat([asked, strange, never]),

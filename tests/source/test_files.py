@@ -261,10 +261,22 @@ def test_service_tags_are_recognised_and_handed_on(tmp_path: Path) -> None:
     tags = {"changeNumber": 7, "cloud": "Public", "values": [{"name": "AzureMonitor"}]}
     for text in (dump(tags), json.dumps(tags, indent=2), dump(tags | {"changeNumber": "63"})):
         (tmp_path / "tags.json").write_text(text)
+        (tmp_path / "a.jsonl").write_text(jsonl(network()))
         found = closed(source.read([str(tmp_path)]))
         assert found.service_tags == ((f"{tmp_path}/tags.json", text.encode()),)
-        assert [(account.format, account.rows_read) for account in found.ledger.inputs] == [("service-tags", 0)]
+        assert [(each.format, each.rows_read) for each in found.ledger.inputs] == [("azfw", 1), ("service-tags", 0)]
         assert found.faults == ()
+
+
+def test_service_tags_without_any_log_are_told(tmp_path: Path) -> None:
+    tags = dump({"changeNumber": 7, "cloud": "Public", "values": [{"name": "AzureMonitor"}]})
+    export = "Export Azure Firewall, NSG or VNet flow logs as JSON, CSV or Parquet."
+    (tmp_path / "tags.json").write_text(tags)
+    assert source.read([str(tmp_path)]).faults == (
+        f"{tmp_path}/tags.json: holds service tags and no log that fwlens knows. {export}",
+    )
+    (tmp_path / "older.json").write_text(tags)
+    assert source.read([str(tmp_path)]).faults == (f"None of these 2 files holds a log that fwlens knows. {export}",)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,191 @@
+"""How answers look in a terminal: whole texts, and never more than 100 columns whatever a log holds."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fwlens import run, table
+from fwlens.catalog import load
+from fwlens.errors import FwlensError
+from fwlens.flow import empty
+from fwlens.ledger import Account, Ledger, SetAside
+from fwlens.proof import Certificate
+from fwlens.tags import read
+from tests.plain import NIGHT, Seen, frame
+from tests.test_acceptance import found_in
+
+ROOT = Path(__file__).parent.parent
+GOLDEN = Path(__file__).parent / "golden"
+SAMPLES = run.Ask(logs=(str(ROOT / "sample_logs"),))
+LEDGER = Ledger(
+    (Account("night.jsonl", "azfw", 9, 7, 2),),
+    (SetAside("malformed: not JSON", 2, "night.jsonl:4"),),
+)
+SMALL = [
+    *(Seen(src=src, host=host, events=3) for src in ("10.20.1.4", "10.20.1.5") for host in ("pypi.org", "huggingface.co")),
+    Seen(ip="203.0.113.70", service="tcp/443", plane="nsg", cause="deny rule", rule="DenyInternet", events=2),
+    Seen(host="ntp.ubuntu.com", service="udp/123"),
+    Seen(host="pypi.org", service="https/8443"),
+    Seen(src="10.20.1.9", host="update.malware.example", cause="threat intelligence"),
+]  # fmt: skip
+
+
+def text_of(seen: Sequence[Seen], ask: run.Ask = SAMPLES) -> str:
+    found = found_in(seen, ask)
+    found = replace(found, flows=replace(found.flows, ledger=LEDGER))
+    return table.recommendations(run.answered(ask, found)[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "ask"),
+    [("recommend.txt", SAMPLES), ("recommend-subnet.txt", replace(SAMPLES, subnets=("10.20.1.0/24",), platform="nsg", region="westeurope"))],
+)  # fmt: skip
+def test_an_answer_looks_like_this(name: str, ask: run.Ask, request: pytest.FixtureRequest) -> None:
+    said = text_of(SMALL, ask)
+    if request.config.getoption("--update-golden"):
+        (GOLDEN / name).write_text(said, "utf-8")
+    assert said == (GOLDEN / name).read_text("utf-8")
+
+
+def test_no_blocked_flow_is_said_in_a_line() -> None:
+    assert text_of([Seen(host="pypi.org", action="Allow")]) == (
+        "No blocked flows in 9 rows read.\n\n"
+        "Read 9 rows of 1 file: 7 used, 2 set aside.\n"
+        "            2  malformed: not JSON (first: night.jsonl:4)\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (Certificate(True, True, True, 0, 0, 0, {}), ""),
+        (
+            Certificate(True, True, True, 1, 1, 0, {"a": 0}),
+            "Certificate: complete, sound, irredundant; 1 rule, the fewest possible; surplus 0.\n",
+        ),
+        (
+            Certificate(False, False, False, 3, 2, 1234, {}, ("A fault.", "10.0.0.4 to " + "x" * 30 + " over tcp/443 stays blocked, and this is a long sentence about it.")),
+            "Certificate: NOT complete, NOT sound, NOT irredundant; 3 rules, at least 2 are needed; surplus 1,234.\n"
+            "    fault     A fault.\n"
+            "    fault     10.0.0.4 to xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx over tcp/443 stays blocked, and this is a\n"
+            "              long sentence about it.\n",
+        ),
+    ],
+    ids=["nothing to prove", "holds", "does not"],
+)  # fmt: skip
+def test_a_certificate_is_a_line_and_its_faults(found: Certificate, said: str) -> None:
+    assert table.certificate(found) == said
+
+
+@pytest.mark.parametrize(
+    ("number", "noun", "said"),
+    [(1, "rule", "1 rule"), (0, "rule", "0 rules"), (1, "log entry", "1 log entry"), (1234, "log entry", "1,234 log entries")],
+)  # fmt: skip
+def test_a_number_says_whether_it_is_one(number: int, noun: str, said: str) -> None:
+    assert table.plural(number, noun) == said
+
+
+def test_a_time_is_told_to_the_minute() -> None:
+    assert [table.clock(NIGHT), table.clock(None)] == ["2026-11-20 22:00", "-"]
+
+
+def test_columns_are_aligned_numbers_to_the_right_and_what_is_absent_a_dash() -> None:
+    rows = [("a", 5, None), ("bcd", 1234, "x")]
+    assert table.columns(("name", "n", "last"), rows) == "name      n  last\na         5  -\nbcd   1,234  x\n"
+    assert table.columns(("name",), []) == ""
+
+
+_WORDS = st.text(st.characters(blacklist_categories=("C", "Z", "M"), max_codepoint=0x2FF), max_size=200)
+_ROWS = st.integers(1, 6).flatmap(
+    lambda n: st.lists(st.lists(_WORDS | st.integers(0, 10**9), min_size=n, max_size=n), min_size=1, max_size=5)
+)
+
+
+@given(_ROWS)
+def test_no_table_is_wider_than_100_columns(rows: list[list[Any]]) -> None:
+    header = ["column"] * len(rows[0])
+    lines = table.columns(header, rows).splitlines()
+    assert len(lines) == len(rows) + 1
+    assert max(map(len, lines)) <= 100
+
+
+@cache
+def everything() -> dict[str, str]:
+    known, found = load(), run.matched(SAMPLES, run.flows_of(SAMPLES))
+    answers = {
+        f"recommend {choice}": table.recommendations(run.answered(ask, run.matched(ask, run.flows_of(ask)))[0])
+        for choice, ask in (
+            ("", SAMPLES),
+            ("with allowed", replace(SAMPLES, with_allowed=True)),
+            ("for an NSG", replace(SAMPLES, platform="nsg")),
+            ("for a managed network", replace(SAMPLES, platform="aml-managed-network", region="westeurope")),
+            ("few", replace(SAMPLES, at_most=6)),
+            ("wide", replace(SAMPLES, breadth="documented", subnets=("10.0.0.0/8",))),
+        )
+    }
+    return {
+        **answers,
+        "flows": table.flows_as_text(found.flows.rows, found.flows.ledger).decode(),
+        "match": table.flows_as_text(found.rows, found.flows.ledger).decode(),
+        "catalog list": table.catalog(known),
+        **{f"catalog show {one.id}": table.requirement(one, known) for one in known.requirements},
+        "tags show": table.tags("203.0.113.70", read(ROOT / "sample_logs/service-tags.json")),
+        "curve": table.curve([(8, 0), (6, 29)], as_json=False).decode(),
+    }
+
+
+def test_everything_that_the_tool_prints_of_the_sample_night_fits_100_columns() -> None:
+    wide = {(name, line) for name, text in everything().items() for line in text.splitlines() if len(line) > 100}
+    assert wide == set()
+
+
+def test_a_long_host_or_path_does_not_make_an_answer_wider() -> None:
+    host = ".".join(["x" * 60] * 3) + ".anaconda.com"
+    evil = ".".join(["y" * 60] * 4) + ".example"
+    wide = [line for line in text_of([Seen(host=host), Seen(host=evil, events=4)]).splitlines() if len(line) > 100]
+    assert wide == []
+
+
+def test_the_tags_of_an_address_are_told_narrowest_first() -> None:
+    known = read(ROOT / "sample_logs/service-tags.json")
+    assert table.tags("203.0.113.70", known) == (
+        "tag                                 addresses  usable with\n"
+        "BatchNodeManagement.WestEurope             16  API/NSG\n"
+        "BatchNodeManagement                        32  API/NSG/UDR/FW\n"
+        "AzureCloud.westeurope              16,777,472  API/NSG/UDR/FW  too wide to explain a flow\n"
+        "AzureCloud                      4,294,967,552  API/NSG/UDR/FW  too wide to explain a flow\n"
+        "Service-tag file of the Public cloud, change number 1.\n"
+    )
+    assert table.tags("192.0.2.1", known) == (
+        "192.0.2.1 belongs to no service tag.\nService-tag file of the Public cloud, change number 1.\n"
+    )
+    with pytest.raises(FwlensError) as told:
+        table.tags("10.0.0", known)
+    assert str(told.value) == "'10.0.0' is no IPv4 or IPv6 address."
+
+
+def test_flows_of_nothing_are_the_account_alone() -> None:
+    assert table.flows_as_text(empty(), LEDGER).decode() == (
+        "Read 9 rows of 1 file: 7 used, 2 set aside.\n            2  malformed: not JSON (first: night.jsonl:4)\n"
+    )
+
+
+def test_a_long_path_in_the_account_is_cut_where_it_begins() -> None:
+    path = "/srv/" + "folder/" * 20 + "night.jsonl:4"
+    told = table.flows_as_text(empty(), replace(LEDGER, set_aside=(SetAside("x: a table without flows", 1, path),)))
+    line, where = told.decode().splitlines()[1:]
+    assert line == "            1  x: a table without flows"
+    assert where == f"               (first: …{path[-75:]})"
+    assert len(where) == 100
+
+
+def test_times_in_a_table_do_not_depend_on_where_it_is_read() -> None:
+    assert table.clock(datetime.fromisoformat("2026-11-20T23:59:59.999+00:00")) == "2026-11-20 23:59"
+    assert frame([Seen(host="pypi.org")])["first_seen"].to_list() == [NIGHT]

@@ -30,10 +30,11 @@ class SetAside:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """All inputs in the order of their paths, and the reasons with the most rows first."""
+    """All inputs in the order of their paths, the reasons with the most rows first, and the tables that had rows."""
 
     inputs: tuple[Account, ...]
     set_aside: tuple[SetAside, ...]
+    tables: tuple[str, ...] = ()
 
     @property
     def rows_read(self) -> int:
@@ -60,12 +61,14 @@ class Share:
     rows_read: int
     rows_used: int
     set_aside: tuple[tuple[str, int, int], ...]
+    tables: frozenset[str] = frozenset()
 
 
 def add_up(shares: Iterable[Share]) -> Ledger:
     """The ledger of all shares. Rows that a share lost are set aside as `UNACCOUNTED`: the sum always closes."""
-    accounts, reasons = [], dict[str, list[tuple[int, str, int]]]()
+    accounts, reasons, tables = [], dict[str, list[tuple[int, str, int]]](), set[str]()
     for share in sorted(shares, key=lambda share: share.path):
+        tables |= share.tables
         aside = list(share.set_aside)
         missing = share.rows_read - share.rows_used - sum(rows for _, rows, _ in aside)
         if missing:
@@ -85,4 +88,5 @@ def add_up(shares: Iterable[Share]) -> Ledger:
     for reason, places in reasons.items():
         path, line = min((path, line) for _, path, line in places)
         entries.append(SetAside(reason, sum(rows for rows, _, _ in places), f"{path}:{line}"))
-    return Ledger(tuple(accounts), tuple(sorted(entries, key=lambda entry: (-entry.rows, entry.reason))))
+    ordered = sorted(entries, key=lambda entry: (-entry.rows, entry.reason))
+    return Ledger(tuple(accounts), tuple(ordered), tuple(sorted(tables)))

@@ -17,6 +17,9 @@ SLOT: Final = timedelta(minutes=15)
 """How finely a night is read for its report."""
 
 
+_WHOLE: Final = "AzureDiagnostics"  # the table that holds all categories of its format: never one of them
+
+
 def timeline_of(ask: run.Ask, found: run.Matched) -> pl.DataFrame:
     """Flows and log entries by slot of the reading and verdict: `slot verdict flows events`, in order."""
     slots = found.flows.slots
@@ -49,7 +52,7 @@ def night_of(
         needs=needs,
         unchosen=len(every) - len(needs),
         sources=tuple(
-            Source(form.name, tuple(name for name in form.tables if name not in form.flowless))
+            Source(form.name, tuple(name for name in form.tables if name not in (*form.flowless, _WHOLE)))
             for form in source.FORMATS
         ),
         faults=found.flows.faults,

@@ -19,9 +19,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A format with the files and rows that were of it."""
+    """A format with the files and rows that were of it, and those of its tables that had none."""
 
     source: Source
+    silent: tuple[str, ...]
     files: int
     rows_read: int
     rows_used: int
@@ -33,7 +34,8 @@ def heard(night: Night) -> tuple[Heard, ...]:
     for source in night.sources:
         mine = [one for one in night.answer.ledger.inputs if source.format in one.format.split(", ")]
         read, used = sum(one.rows_read for one in mine), sum(one.rows_used for one in mine)
-        found.append(Heard(source, len(mine), read, used))
+        silent = tuple(name for name in source.tables if name not in night.answer.ledger.tables)
+        found.append(Heard(source, silent, len(mine), read, used))
     return tuple(found)
 
 

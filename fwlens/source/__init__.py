@@ -65,6 +65,7 @@ class _Reading:
     tuples: list[Tuples] = field(default_factory=list)
     entries: list[pl.DataFrame] = field(default_factory=list)
     formats: set[str] = field(default_factory=set)
+    tables: set[str] = field(default_factory=set)
     set_aside: list[Fault] = field(default_factory=list)
     subnets: set[tuple[str, str]] = field(default_factory=set)
     rows_read: int = 0
@@ -96,7 +97,8 @@ class _Reading:
         """The file's share of the ledger, when all is settled."""
         place = self.place.label
         aside = (*self.set_aside, *crowd.set_aside.get(place, ()))
-        return Share(place, frozenset(self.formats), self.rows_read, crowd.used.get(place, 0), aside)
+        used = crowd.used.get(place, 0)
+        return Share(place, frozenset(self.formats), self.rows_read, used, aside, frozenset(self.tables))
 
 
 def read(
@@ -239,6 +241,7 @@ def _read_lines(reading: _Reading, content: Content) -> None:
         reason = f"{_TABLES[table]}: {NO_FLOWS}" if table in _FLOWLESS else ALLOWED
         reading.lose([(reason, rows, line)])
         reading.formats.add(_FORMAT_OF[table])
+        reading.tables.add(_TABLES[table])
     _read_texts(reading, texts)
 
 
@@ -291,6 +294,7 @@ def _read_rows(reading: _Reading, frame: pl.DataFrame) -> None:
     raw = _with_table(raw_rows(frame, _COLUMNS))
     reading.rows_read += raw.height
     there = set(raw["table"].unique())
+    reading.tables |= there - {None}
     for form in FORMATS:
         if mine := there & set(form.tables.values()):
             whole = mine == there  # most files hold the tables of one format

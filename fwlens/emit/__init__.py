@@ -73,7 +73,10 @@ def emit(recommendations: Sequence[Recommendation], form: str, options: Options)
         texts = ticket.render(ordered, options), ticket.undo(ordered, options)
         name = f"rules.{ticket.suffix}", f"rules.{ticket.undo_suffix}"
         return (Artefact(None, form, name[0], texts[0], name[1], texts[1]),)
-    return tuple(_artefact(PLATFORMS[platform], ordered, form, options) for platform in platforms_of(ordered, form))
+    platforms = platforms_of(ordered, form)
+    if len(platforms) > 1 and options.target:
+        raise FwlensError(f"--target is the name of one resource, and there are rules for {' and '.join(platforms)}.")
+    return tuple(_artefact(PLATFORMS[platform], ordered, form, options) for platform in platforms)
 
 
 def _artefact(target: Target, ordered: Sequence[Recommendation], form: str, options: Options) -> Artefact:

@@ -60,7 +60,8 @@ def _prove_tag(rule: Rule) -> None:
     tag = rule.destinations[0]
     if tag.kind != "tag":
         raise refuse(rule, f"{tag} is no service tag.")
-    if tag.text in REQUIRED or tag.text.partition(".")[0] in REQUIRED:
+    named = tag.text.casefold()
+    if any(named in (each, f"{each}.{named.partition('.')[2]}") for each in map(str.casefold, REQUIRED)):
         raise refuse(rule, f"the managed network makes the rule for {tag} itself.")
     if len(transports(rule)) != 1 or transports(rule)[0] not in _PROTOCOL:
         raise refuse(rule, "a rule for a service tag takes one protocol: tcp, udp or icmp.")

@@ -210,7 +210,7 @@ def test_what_a_firewall_needs_besides_its_rules_is_said() -> None:
         "policy that is not Basic.",
         f"{sql_rule.rule.id}: a name is known to SQL in proxy mode only; redirect mode needs a network rule for tag:Sql.",
     )
-    assert "rule collection groups that a policy takes" in said[-1]
+    assert "60 rule collection groups" in said[-1]
     denied = replace(app, evidence=replace(app.evidence, denied_by=("DenyAll",)))
     assert emit([denied], "arm", NEAR)[0].remarks[0] == (
         f"{app.rule.id}: no priority helps an application rule against a network rule that denies, nor any rule "

@@ -30,7 +30,7 @@ def remarks(recommendations: Recommended, options: Options) -> tuple[str, ...]:
         *_about_denials(recommendations, options),
         *_about_names(recommendations),
         f"The group {OWN} is written whole: give `fwlens emit` the earlier answers as well to keep their rules in it. "
-        "It counts towards the rule collection groups that a policy takes (60 where documents are older).",
+        "It is one of the 60 rule collection groups that a policy takes (newer documents may say more).",
     )
 
 

@@ -224,7 +224,7 @@ def artefacts(told: Answer, place: emit.Options) -> Iterator[Artefact]:
         texts: dict[str, Artefact] = {}
         for form in emit.forms_of(platform):
             try:
-                (one,) = emit.emit(mine, form, place)
+                (one,) = emit.emit(mine, form, emit.meant_for(platform, told.recommendations, place))
             except FwlensError as error:
                 texts.setdefault(str(error), Artefact(platform, "Not written", f"{platform}.txt", f"{error}\n"))
                 continue

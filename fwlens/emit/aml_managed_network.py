@@ -122,6 +122,7 @@ def _yaml(recommendations: Recommended, options: Options) -> str:
     lines = [
         f"# {_ABOUT}",
         "# Apply: az ml workspace update --file THIS --resource-group GROUP --name WORKSPACE",
+        "# Whether an update keeps rules that are not below is up to the service; --format az touches no other rule.",
         "# A workspace with the basic firewall needs firewall_sku: basic below, or the update raises it to standard.",
         f"name: {json.dumps(options.target or 'WORKSPACE')}",
         "managed_network:",

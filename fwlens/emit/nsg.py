@@ -96,8 +96,8 @@ def priorities(recommendations: Recommended, options: Options) -> dict[str, int]
         ids = sorted(one.rule.id for one in recommendations if one.rule.direction == direction)
         if len(ids) > len(free):
             raise FwlensError(
-                f"{len(ids)} {direction} rules, and {len(free)} priorities are free from 100 to {below - 1}: an NSG "
-                "has priorities from 100 to 4096. Merge rules with --at-most, or move the rule that denied."
+                f"{len(ids)} {direction} rules, and {len(free)} priorities are free from {window[-1]} to {below - 1}: "
+                "an NSG has priorities from 100 to 4096. Merge rules with --at-most, or move the rule that denied."
             )
         placed |= _placed(ids, window, set(free))
     return placed

@@ -198,6 +198,15 @@ def test_a_name_is_for_one_platform() -> None:
     assert str(fault.value) == ("--target is the name of one resource, and there are rules for azure-firewall and nsg.")
 
 
+def test_among_several_platforms_a_priority_is_meant_for_that_whose_rules_were_denied() -> None:
+    denied = replace(ALL["nsg"][0], evidence=replace(SEEN, denied_by=("DenyInternet",)))
+    firewall, nsg = emit([*ALL["azure-firewall"], denied], "arm", NEAR)
+    assert json.loads(firewall.text)["resources"][0]["properties"]["priority"] == 60_000
+    assert json.loads(nsg.text)["resources"][0]["properties"]["priority"] < 4000
+    (alone,) = emit(ALL["azure-firewall"], "arm", NEAR)
+    assert json.loads(alone.text)["resources"][0]["properties"]["priority"] == 3999
+
+
 def test_what_a_firewall_needs_besides_its_rules_is_said() -> None:
     app, sql_rule, net, name_rule = ALL["azure-firewall"]
     whole = emit([net, app], "arm", NEAR)[0].remarks

@@ -150,6 +150,12 @@ def test_priorities_of_an_nsg_are_unique_in_range_below_the_rule_that_denied_and
     assert set(placed.values()) <= set(range(100, 200)) - {150, 160}
 
 
+def test_the_fault_of_too_few_priorities_says_where_none_is_free() -> None:
+    rules = [one("nsg", "nsg", f"10.0.{i // 250}.{i % 250}", "10.9.0.5", "tcp/443") for i in range(1000)]
+    with pytest.raises(FwlensError, match=r"^1000 outbound rules, and 999 priorities are free from 3097 to 4096: "):
+        priorities(rules, Options(taken=frozenset({4000})))
+
+
 def test_azures_own_rules_come_after_every_priority_of_ours() -> None:
     assert priorities(NSG, Options(priority_below=65_500)) == priorities(NSG, Options())
 

@@ -71,12 +71,12 @@ def artefacts_of(told: Answer, place: emit.Options) -> Iterator[Artefact]:
         texts: dict[str, Artefact] = {}
         for form in emit.forms_of(platform):
             try:
-                (one,) = emit.emit(mine, form, place)
+                (one,) = emit.emit(mine, form, emit.meant_for(platform, told.recommendations, place))
             except FwlensError as error:
                 texts.setdefault(str(error), Artefact(platform, "Not written", f"{platform}.txt", f"{error}\n"))
                 continue
             start = f"{platform}." if one.platform is None else ""
-            texts[one.text] = Artefact(platform, emit.TITLES[form], f"{start}{one.file_name}", one.text)
+            texts[one.text] = Artefact(platform, emit.TITLES[form], f"{start}{one.file_name}", one.text, one.remarks)
             if one.platform is not None:
                 texts.setdefault(one.undo, Artefact(platform, "What takes them back", one.undo_name, one.undo))
         yield from texts.values()

@@ -13,6 +13,7 @@ from fwlens.cli.terminal import put, say, tell
 from fwlens.errors import FwlensError
 
 if TYPE_CHECKING:
+    from fwlens.document import Document
     from fwlens.emit import Artefact as Text
     from fwlens.emit import Options
     from fwlens.rule import Recommendation, Unsaid
@@ -55,10 +56,22 @@ def emit(
         if (platform is None or one.rule.platform == platform.value) and _is_at(one, device)
     ]
     write(wanted, form.value, options(target, priority_below, priority_taken, ip_groups=ip_groups), output, rollback)
+    tell(_left_out(name, each) for name, each in zip(documents, read, strict=True) if each.handed_back)
 
 
 def _is_at(one: "Recommendation", device: str | None) -> bool:
     return device is None or any(each.casefold().endswith(device.casefold()) for each in one.evidence.devices)
+
+
+def _left_out(name: str, document: "Document") -> str:
+    from fwlens.emit.platform import shown
+
+    flows, needs = len(document.handed_back), sorted(set(document.unsaid_needs))
+    about = ", ".join(map(shown, needs[:5])) + (", …" if len(needs) > 5 else "")
+    return (
+        f"{name}: {flows} blocked conversation{'s' if flows > 1 else ''} that no rule of this answer allows"
+        f"{f' ({about})' if about else ''}; the answer says why."
+    )
 
 
 def options(target: str | None, below: int | None, taken: list[int] | None, *, ip_groups: bool) -> "Options":
@@ -82,6 +95,8 @@ def write(
             f"There are rules for {names}, and one {form} is for one of them: write all into a folder (-o rules/), or "
             "take --format json and give the answer to `fwlens emit --platform`."
         )
+    if rollback is not None and output is not None and rollback.resolve() == Path(output).resolve():
+        raise FwlensError("--rollback names the file of the rules themselves: name another one.")
     written = emit(recommendations, form, place)
     if not written:
         say("fwlens: no rules, so nothing was written.")

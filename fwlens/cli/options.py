@@ -80,8 +80,13 @@ AnswerFormat = Annotated[AnswerForm, typer.Option("--format", help="The answer, 
 Below = Annotated[
     int | None, typer.Option("--priority-below", min=101, help="Come before this rule (NSG) or group (firewall).")
 ]
-Taken = Annotated[list[int] | None, typer.Option("--priority-taken", help="A priority in use (repeatable).")]
-TargetName = Annotated[str | None, typer.Option("--target", help="The policy, NSG or workspace, by name.")]
+Taken = Annotated[
+    list[int] | None, typer.Option("--priority-taken", min=100, max=65000, help="A priority in use (repeatable).")
+]
+TargetName = Annotated[
+    str | None,
+    typer.Option("--target", help="The policy, NSG or workspace, by name, for ARM, Bicep and YAML: the others ask."),
+]
 IpGroups = Annotated[bool, typer.Option("--ip-groups", help="Name the firewall's sources by IP groups.")]
 Rollback = Annotated[Path | None, typer.Option("--rollback", help="Write there what takes the rules back.")]
 Place = Annotated[

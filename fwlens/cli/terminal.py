@@ -45,15 +45,20 @@ class Progress:
 
 
 def put(artefact: bytes, output: Path | None) -> None:
-    """The artefact, whole: a file appears under its name only when it is complete."""
+    """The artefact, whole: a file appears under its name only when it is complete. A device or pipe stays what it is,
+    and a link leads to where it led."""
     if output is None:
         sys.stdout.buffer.write(artefact)
         sys.stdout.buffer.flush()
         return
-    draft = output.with_name(f".{output.name}.part")
+    place = output.resolve()
     try:
+        if place.exists() and not place.is_file():
+            place.write_bytes(artefact)
+            return
+        draft = place.with_name(f".{place.name}.part")
         draft.write_bytes(artefact)
-        draft.replace(output)
+        draft.replace(place)
     except OSError as error:
         raise FwlensError(f"{output}: cannot be written ({error.strerror}). Choose another place with -o.") from None
 

@@ -5,7 +5,7 @@ cannot hold, a limit that is broken and a word that is not plain are faults, and
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from fwlens.emit import aml_managed_network, azure_firewall, nsg
@@ -14,7 +14,7 @@ from fwlens.emit.ticket import TICKETS
 from fwlens.errors import FwlensError
 from fwlens.rule import Platform, Recommendation
 
-__all__ = ["FORMS", "PLATFORMS", "TITLES", "Artefact", "Options", "emit", "forms_of", "platforms_of"]
+__all__ = ["FORMS", "PLATFORMS", "TITLES", "Artefact", "Options", "emit", "forms_of", "meant_for", "platforms_of"]
 
 PLATFORMS: Final[Mapping[Platform, Target]] = {
     target.name: target for target in (azure_firewall.TARGET, nsg.TARGET, aml_managed_network.TARGET)
@@ -73,7 +73,23 @@ def emit(recommendations: Sequence[Recommendation], form: str, options: Options)
         texts = ticket.render(ordered, options), ticket.undo(ordered, options)
         name = f"rules.{ticket.suffix}", f"rules.{ticket.undo_suffix}"
         return (Artefact(None, form, name[0], texts[0], name[1], texts[1]),)
-    return tuple(_artefact(PLATFORMS[platform], ordered, form, options) for platform in platforms_of(ordered, form))
+    return tuple(
+        _artefact(PLATFORMS[platform], ordered, form, meant_for(platform, ordered, options))
+        for platform in platforms_of(ordered, form)
+    )
+
+
+def meant_for(platform: Platform, recommendations: Sequence[Recommendation], options: Options) -> Options:
+    """What of the options is meant for a platform where there are rules for others too: a priority to come before
+    counts where a named rule denied. Raises FwlensError for a name, which is that of one resource."""
+    platforms = dict.fromkeys(one.rule.platform for one in recommendations)
+    if len(platforms) < 2:
+        return options
+    if options.target:
+        raise FwlensError(f"--target is the name of one resource, and there are rules for {' and '.join(platforms)}.")
+    if any(one.evidence.denied_by for one in recommendations if one.rule.platform == platform):
+        return options
+    return replace(options, priority_below=None)
 
 
 def _artefact(target: Target, ordered: Sequence[Recommendation], form: str, options: Options) -> Artefact:

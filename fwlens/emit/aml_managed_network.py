@@ -60,7 +60,8 @@ def _prove_tag(rule: Rule) -> None:
     tag = rule.destinations[0]
     if tag.kind != "tag":
         raise refuse(rule, f"{tag} is no service tag.")
-    if tag.text in REQUIRED or tag.text.partition(".")[0] in REQUIRED:
+    named = tag.text.casefold()
+    if any(named in (each, f"{each}.{named.partition('.')[2]}") for each in map(str.casefold, REQUIRED)):
         raise refuse(rule, f"the managed network makes the rule for {tag} itself.")
     if len(transports(rule)) != 1 or transports(rule)[0] not in _PROTOCOL:
         raise refuse(rule, "a rule for a service tag takes one protocol: tcp, udp or icmp.")
@@ -121,6 +122,7 @@ def _yaml(recommendations: Recommended, options: Options) -> str:
     lines = [
         f"# {_ABOUT}",
         "# Apply: az ml workspace update --file THIS --resource-group GROUP --name WORKSPACE",
+        "# Whether an update keeps rules that are not below is up to the service; --format az touches no other rule.",
         "# A workspace with the basic firewall needs firewall_sku: basic below, or the update raises it to standard.",
         f"name: {json.dumps(options.target or 'WORKSPACE')}",
         "managed_network:",

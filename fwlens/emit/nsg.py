@@ -88,22 +88,22 @@ def priorities(recommendations: Recommended, options: Options) -> dict[str, int]
             "denied by a rule of the NSG, and an allow must come before it. Look up that rule's priority and give it "
             "with --priority-below (the smallest, if several rules denied).",
         )
-    below = PRIORITIES.stop if options.priority_below is None else options.priority_below
-    window = [one for one in range(below - 1, max(below - 1 - RULES, 99), -1) if one in PRIORITIES]
+    below = min(options.priority_below or PRIORITIES.stop, PRIORITIES.stop)  # Azure's own rules lie behind 4096
+    window = range(below - 1, max(below - 1 - RULES, PRIORITIES.start - 1), -1)
     free = [one for one in window if one not in options.taken]
     placed: dict[str, int] = {}
     for direction in ("inbound", "outbound"):
         ids = sorted(one.rule.id for one in recommendations if one.rule.direction == direction)
         if len(ids) > len(free):
             raise FwlensError(
-                f"{len(ids)} {direction} rules, and {len(free)} priorities are free from 100 to {below - 1}: an NSG "
-                "has priorities from 100 to 4096. Merge rules with --at-most, or move the rule that denied."
+                f"{len(ids)} {direction} rules, and {len(free)} priorities are free from {window[-1]} to {below - 1}: "
+                "an NSG has priorities from 100 to 4096. Merge rules with --at-most, or move the rule that denied."
             )
         placed |= _placed(ids, window, set(free))
     return placed
 
 
-def _placed(ids: list[str], window: list[int], free: set[int]) -> dict[str, int]:
+def _placed(ids: list[str], window: range, free: set[int]) -> dict[str, int]:
     placed = {}
     for each in ids:
         place = int(hashlib.sha256(each.encode()).hexdigest(), 16) % len(window)
@@ -122,7 +122,7 @@ def remarks(recommendations: Recommended, _: Options) -> tuple[str, ...]:
         said.append(f"{len(groups)} devices denied: apply these rules at each that the traffic passes.")
     said.append(
         f"If a priority is in use already, Azure refuses that rule: name it with --priority-taken. Rules of {OWN} that "
-        "are there already are left as they are."
+        "are there already are left as they are, but for Terraform's, which stay only while they are in its files."
     )
     return tuple(said)
 

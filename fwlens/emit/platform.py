@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Final
 
 from fwlens.errors import FwlensError
-from fwlens.rule import Endpoint, Platform, Recommendation, Rule, Service
+from fwlens.rule import Endpoint, Evidence, Platform, Recommendation, Rule, Service
 
 OWN: Final = "fwlens"
 """The name of what is ours in Azure, and the beginning of the name of every rule."""
@@ -101,6 +101,9 @@ def prove_words(recommendations: Recommended) -> None:
         for endpoint in (*rule.sources, *rule.destinations):
             if not _is_notation(endpoint):
                 raise refuse(rule, f"{shown(str(endpoint))} is no endpoint of a rule.")
+        for endpoint in rule.destinations:
+            if endpoint.kind == "address" and endpoint.text.endswith("/0"):
+                raise refuse(rule, f"{endpoint} is every destination, and such a rule is never written.")
         for service in rule.services:
             if Service.parse(str(service)) != service:
                 raise refuse(rule, f"{shown(str(service))} is no service of a rule.")
@@ -149,6 +152,27 @@ def by_kind(endpoints: Sequence[Endpoint]) -> dict[str, list[str]]:
 
 
 def in_order(recommendations: Recommended) -> Iterator[Recommendation]:
-    """By what the rules open, so that one more rule moves no other; a rule that is there twice, once."""
-    by_id = {one.rule.id: one for one in recommendations}
-    yield from sorted(by_id.values(), key=lambda one: one.rule.sort_key)
+    """By what the rules open, so that one more rule moves no other; a rule that is there several times, once, with
+    everything that is said of it."""
+    ordered = sorted(recommendations, key=lambda one: one.rule.sort_key)
+    for _, same in groupby(ordered, key=lambda one: one.rule.id):
+        yield _together(list(same))
+
+
+def _together(same: Recommended) -> Recommendation:
+    """One rule as several answers give it, whatever their order: none of its denials, citations or doubts is lost."""
+    first = same[0]
+    if all(one == first for one in same):
+        return first
+    every = sorted({one.evidence for one in same}, key=lambda seen: (seen.first_seen, seen.last_seen, repr(seen)))
+    citations = {each.id: each for each in sorted((c for one in same for c in one.citations), key=repr)}
+    evidence = Evidence(
+        flows=sum(seen.flows for seen in every),
+        events=sum(seen.events for seen in every),
+        first_seen=every[0].first_seen,
+        last_seen=max(seen.last_seen for seen in every),
+        devices=tuple(sorted({device for seen in every for device in seen.devices})),
+        denied_by=tuple(sorted({named for seen in every for named in seen.denied_by})),
+    )
+    doubts = tuple(dict.fromkeys(doubt for one in sorted(same, key=repr) for doubt in one.doubts))
+    return Recommendation(first.rule, tuple(citations[each] for each in sorted(citations)), evidence, doubts)

@@ -9,6 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from fwlens.errors import FwlensError
+
+RESOURCES: Final = 800
+"""The most of a template (https://learn.microsoft.com/azure/azure-resource-manager/templates/best-practices)."""
 SCHEMA: Final = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
 _IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -47,7 +51,8 @@ Value: TypeAlias = str | int | IdOf | Sequence["Value"] | Mapping[str, "Value"]
 
 
 def arm(resources: Sequence[Resource], about: str) -> str:
-    """The template as JSON, indented by two."""
+    """The template as JSON, indented by two. Raises FwlensError for more than a template takes."""
+    _prove_count(resources)
     asked = {
         parameter.name: {"type": "string", "metadata": {"description": parameter.about}}
         for parameter in _asked(resources)
@@ -60,6 +65,14 @@ def arm(resources: Sequence[Resource], about: str) -> str:
         "resources": [_arm_resource(one) for one in resources],
     }
     return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
+
+
+def _prove_count(resources: Sequence[Resource]) -> None:
+    if len(resources) > RESOURCES:
+        raise FwlensError(
+            f"A template takes {RESOURCES} resources, and these are {len(resources):,}: {resources[RESOURCES].name} is "
+            "the first too many. Take --format az or terraform, or merge rules with --at-most."
+        )
 
 
 def _asked(resources: Sequence[Resource]) -> list[Parameter]:
@@ -101,7 +114,8 @@ def _arm_text(text: str) -> str:
 
 
 def bicep(resources: Sequence[Resource], about: str) -> str:
-    """The same as Bicep."""
+    """The same as Bicep. Raises FwlensError for more than a template takes."""
+    _prove_count(resources)
     lines = [f"// {about}", ""]
     for parameter in _asked(resources):
         lines += [f"@description({_bicep_text(parameter.about)})", f"param {parameter.name} string", ""]

@@ -18,7 +18,7 @@ COLUMNS: Final = (
     "id", "name", "platform", "layer", "direction", "sources", "destinations", "services", "requirements", "pages",
     "flows", "events", "first_seen", "last_seen", "doubts",
 )  # fmt: skip
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = ("=", "+", "-", "@")
 _MARKS: Final = re.compile(r"([\\`*_{}\[\]()#+!|<>~&])")
 _UNDO: Final = {
     "azure-firewall": "Delete the rule collection group `{own}`; it holds nothing else.",
@@ -29,7 +29,7 @@ _UNDO: Final = {
 
 def _cell(text: str) -> str:
     plain = seen(text)
-    return f"'{plain}" if plain.startswith(_FORMULA) else plain
+    return f"'{plain}" if plain.lstrip().startswith(_FORMULA) else plain
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

@@ -17,6 +17,8 @@ from fwlens.report.words import anchor, plain
 
 _PATTERNS: Final = {"needed": "", "unexplained": "/", "refused": "x"}
 _LABEL: Final = 34
+_BARS: Final = 6  # room for so many bars at least
+_WHOLE: Final = 6  # entries up to which each has a line of its own
 SQUARES: Final = 30
 """How many needs of a page are drawn at most, but for those that were seen: the others are a number."""
 _LAYOUT: Final[dict[str, Any]] = {
@@ -55,9 +57,19 @@ def timeline(found: Timeline) -> go.Figure:
         height=280,
         margin={"l": 56, "r": 8, "t": 8, "b": 40},
         legend={"orientation": "h", "traceorder": "normal", "y": 1.02, "yanchor": "bottom", "x": 0},
-        xaxis={"type": "date", "fixedrange": True},
-        yaxis={"title": {"text": "log entries"}, "fixedrange": True, "rangemode": "tozero"},
+        xaxis={"type": "date", "fixedrange": True} | _few(found),
+        yaxis={"title": {"text": "log entries"}, "fixedrange": True, "rangemode": "tozero"}
+        | ({"dtick": 1} if found.highest < _WHOLE else {}),
     )
+
+
+def _few(found: Timeline) -> dict[str, Any]:
+    """Where bars are few, room beside them: one alone is a bar and not a wall."""
+    room = (_BARS - len(found.bars)) / 2
+    if not found.bars or room <= 0:
+        return {}
+    ends = found.bars[0].begin - found.length * room, found.bars[-1].begin + found.length * (room + 1)
+    return {"range": [end.strftime("%Y-%m-%dT%H:%M:%SZ") for end in ends]}
 
 
 def paths(found: Paths, told: Mapping[str, str]) -> go.Figure:

@@ -19,12 +19,14 @@ TIMELINE: Final = ("slot", "verdict", "flows", "events")
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """Rules as one platform takes them: what the text is, under which name it is kept, and the text itself."""
+    """Rules as one platform takes them: what the text is, under which name it is kept, the text itself, and what to
+    read before it is applied."""
 
     platform: str
     title: str
     file_name: str
     text: str
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ def _rendered(
         rules_cut=rules_cut,
         long=[one.file_name for one in long],
         counts={state: sum(fate.state == state for fate in every) for state in needs.STATES},
+        shown_rules={one.rule.id for one in cards},
         shown_needs={fate.need.id for fate in every[: limits.rows]},
         platforms_of=[(each, [one for one in cards if one.rule.platform == each]) for each in platforms],
         is_crowded=sum(min(table.total, table.most) for table in tables.values()) + len(cards) > _CROWD,
@@ -170,6 +171,13 @@ def link(url: str) -> str:
     return url if plain and parts.scheme == "https" and parts.hostname and not parts.username else ""
 
 
+def resource(text: str) -> str:
+    """The id of an Azure resource with places where a line may end, after its slashes; any other text as it is."""
+    if not re.fullmatch(r"/subscriptions/[\w./-]{1,400}", text, re.ASCII):
+        return text
+    return Markup("/<wbr>").join(text.split("/"))
+
+
 def _iso(when: datetime) -> str:
     return when.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
@@ -191,6 +199,7 @@ def _template() -> jinja2.Template:
     )
     house.filters |= {
         "link": link,
+        "resource": resource,
         "clock": words.clock,
         "iso": _iso,
         "top": _first,

@@ -1,6 +1,8 @@
 """`fwlens emit` and `recommend --format …` as a user meets them, on the sample night."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -71,10 +73,32 @@ def test_a_file_and_its_rollback_are_written_where_they_were_asked_for(
         0,
         "",
         "fwlens: The first FQDN rule of a managed network brings a firewall of its own, which is billed by the hour.\n"
-        "fwlens: The workspace must have the isolation mode that allows approved outbound traffic only.\n",
+        "fwlens: The workspace must have the isolation mode that allows approved outbound traffic only.\n"
+        f"fwlens: {answers['aml-managed-network']}: 9 blocked conversations that no rule of this answer allows "
+        "('aml/batch', 'aml/compute-management', 'aml/storage-smb'); the answer says why.\n",
     )
     rules = text.read_text("utf-8").count("outbound-rule set")
     assert undo.read_text("utf-8").count("outbound-rule remove") == rules == 16
+
+
+def test_a_device_a_pipe_and_a_link_stay_what_they_are(answers: dict[str, Path], tmp_path: Path) -> None:
+    pipe, link, file = tmp_path / "pipe", tmp_path / "link", tmp_path / "file"
+    os.mkfifo(pipe)
+    link.symlink_to(file)
+    words = ("emit", str(answers["azure-firewall"]), "--format", "csv", "-o")
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE)
+    assert said(*words, str(pipe))[0] == 0
+    through = reader.communicate(timeout=20)[0]
+    assert said(*words, str(link))[0] == 0
+    assert (pipe.is_fifo(), link.is_symlink()) == (True, True)
+    assert through == file.read_bytes() == fwlens(*words[:-1]).stdout
+
+
+def test_rules_and_what_takes_them_back_are_never_the_same_file(answers: dict[str, Path], tmp_path: Path) -> None:
+    file = tmp_path / "rules.csv"
+    words = ("emit", str(answers[""]), "--format", "csv", "-o", str(file), "--rollback", f"{tmp_path}/./rules.csv")
+    assert said(*words) == (1, "", "fwlens: --rollback names the file of the rules themselves: name another one.\n")
+    assert not file.exists()
 
 
 def test_an_answer_from_a_pipe_and_an_earlier_one_are_written_together(answers: dict[str, Path]) -> None:

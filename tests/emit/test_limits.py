@@ -34,6 +34,11 @@ CANNOT_BE_HELD = [
     ("azure-firewall", "network", "10.0.0.4", "10.0.0.5", "esp", "esp is no service of a network rule."),
     ("azure-firewall", "network", "10.0.0.4", "10.0.0.5", "icmp tcp/443", "icmp has no ports and cannot share a rule with protocols that have."),
     ("azure-firewall", "network", "10.0.0.4", "10.0.0.5", "tcp/443 udp/53", "a network rule opens each of its ports for each of its protocols, and these are less."),
+    ("azure-firewall", "network", "10.0.0.4", "tag:VirtualNetwork", "tcp/443", "tag:VirtualNetwork is a service tag that Azure Firewall does not take."),
+    ("azure-firewall", "network", "10.0.0.4", "tag:internet", "tcp/443", "tag:internet is a service tag that Azure Firewall does not take."),
+    ("azure-firewall", "network", "10.0.0.4", "0.0.0.0/0", "tcp/443", "0.0.0.0/0 is every destination, and such a rule is never written."),
+    ("nsg", "nsg", "10.0.0.4", "0.0.0.0/0", "tcp/443", "0.0.0.0/0 is every destination, and such a rule is never written."),
+    ("nsg", "nsg", "fd00::4", "::/0", "tcp/443", "::/0 is every destination, and such a rule is never written."),
     ("nsg", "network", "10.0.0.4", "10.0.0.5", "tcp/443", "an NSG holds no rule of the network layer."),
     ("nsg", "nsg", "10.0.0.4", "x.com", "tcp/443", "x.com is a name, and an NSG holds none."),
     ("nsg", "nsg", "10.0.0.4", "tag:Storage tag:Sql", "tcp/443", "an NSG rule takes one service tag, or addresses, on each side."),
@@ -49,6 +54,7 @@ CANNOT_BE_HELD = [
     ("aml-managed-network", "fqdn", "*", "a.blob.core.windows.net", "http/80 https/443", "a.blob.core.windows.net is a storage account, which takes a private endpoint rule."),
     ("aml-managed-network", "service-tag", "*", "10.0.0.5", "tcp/443", "10.0.0.5 is no service tag."),
     ("aml-managed-network", "service-tag", "*", "tag:AzureMonitor", "tcp/443", "the managed network makes the rule for tag:AzureMonitor itself."),
+    ("aml-managed-network", "service-tag", "*", "tag:azuremonitor", "tcp/443", "the managed network makes the rule for tag:azuremonitor itself."),
     ("aml-managed-network", "service-tag", "*", "tag:BatchNodeManagement.WestUS", "tcp/443", "the managed network makes the rule for tag:BatchNodeManagement.WestUS itself."),
     ("aml-managed-network", "service-tag", "*", "tag:Sql", "tcp/443 udp/443", "a rule for a service tag takes one protocol: tcp, udp or icmp."),
 ]  # fmt: skip
@@ -142,6 +148,29 @@ def test_priorities_of_an_nsg_are_unique_in_range_below_the_rule_that_denied_and
     placed = priorities(rules, Options(priority_below=200, taken=frozenset({150, 160})))
     assert len(set(placed.values())) == 90
     assert set(placed.values()) <= set(range(100, 200)) - {150, 160}
+
+
+def test_the_fault_of_too_few_priorities_says_where_none_is_free() -> None:
+    rules = [one("nsg", "nsg", f"10.0.{i // 250}.{i % 250}", "10.9.0.5", "tcp/443") for i in range(1000)]
+    with pytest.raises(FwlensError, match=r"^1000 outbound rules, and 999 priorities are free from 3097 to 4096: "):
+        priorities(rules, Options(taken=frozenset({4000})))
+
+
+def test_azures_own_rules_come_after_every_priority_of_ours() -> None:
+    assert priorities(NSG, Options(priority_below=65_500)) == priorities(NSG, Options())
+
+
+@pytest.mark.parametrize("form", ["arm", "bicep"])
+def test_a_template_takes_800_resources(form: str) -> None:
+    crowd = [one("nsg", "nsg", f"10.0.{i // 250}.{i % 250}", "10.9.0.5", "tcp/443") for i in range(801)]
+    assert emit(crowd[:800], form, Options())
+    with pytest.raises(FwlensError) as fault:
+        emit(crowd, form, Options())
+    assert _told(fault, max(crowd, key=lambda one: one.rule.sort_key)) == (
+        "A template takes 800 resources, and these are 801: fwlens-RULE is the first too many. Take --format az or "
+        "terraform, or merge rules with --at-most."
+    )
+    assert emit(crowd, "terraform", Options())
 
 
 def test_no_free_priority_is_a_fault_that_says_what_to_do() -> None:

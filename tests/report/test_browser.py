@@ -343,7 +343,8 @@ def test_a_print_has_everything_open_and_nothing_to_click(context: BrowserContex
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
     assert page.locator("details:not([open])").count() == 0
-    assert page.locator(".top:visible, .tools:visible, .copy:visible, .chart:visible").count() == 0
+    assert page.locator(".top:visible, .tools:visible, .copy:visible, .chart:visible, pre:visible").count() == 0
+    assert page.locator(".artefact > summary:visible").count() == page.locator(".artefact").count() > 0
     assert page.locator(".drawn svg").is_visible()
     assert (
         page.evaluate("[...document.querySelectorAll('.scroll')].filter(e => e.scrollWidth > e.clientWidth + 1).length")
@@ -351,6 +352,16 @@ def test_a_print_has_everything_open_and_nothing_to_click(context: BrowserContex
     )
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     assert page.locator("details:not([open])").count() > 0
+
+
+def test_a_link_leads_to_its_section_on_a_crowded_page_too(browser: Browser, tmp_path: Path) -> None:
+    night = invented("w{}.example.invalid".format, needed=4000, unexplained=4000, refused=1000, rules=70)
+    with browser.new_context(reduced_motion="no-preference") as moving:
+        page = opened(moving, written(tmp_path, night)).page
+        for goal in ("needs", "evidence", "timeline"):
+            page.click(f"nav a[href='#{goal}']")
+            page.wait_for_timeout(1000)
+            assert -5 <= page.locator(f"#{goal}").evaluate("each => each.getBoundingClientRect().top") < 200
 
 
 def test_an_empty_night_is_a_calm_page(context: BrowserContext, tmp_path: Path) -> None:

@@ -210,7 +210,8 @@ def test_the_page_holds_each_platforms_rules_as_emit_writes_them(tmp_path: Path)
         ("nsg", "arm bicep terraform az csv"),
     ):
         for form in forms.split():
-            done = fwlens("emit", str(night), "--platform", platform, "--format", form, *near)
+            place = near if platform == "nsg" else ()  # no named rule of the firewall denied
+            done = fwlens("emit", str(night), "--platform", platform, "--format", form, *place)
             assert done.stdout.decode() in texts, (platform, form)
 
 

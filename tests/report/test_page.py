@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import polars as pl
 import pytest
+from markupsafe import Markup
 
 from fwlens.report import MOST_BYTES, Artefact, Night, Report, page, plot_library, render
 from tests.hostile import HOSTILE
@@ -201,3 +202,28 @@ def test_artefacts_of_a_platform_without_rules_have_a_place_of_their_own() -> No
     assert "Ready to use elsewhere" in text(night)
     own = replace(sample(), artefacts=(Artefact("nsg", "Bicep", "main.bicep", "resource\n"),))
     assert "Ready to use for Network security group" in text(own)
+
+
+def test_what_to_read_before_applying_stands_once_with_the_artefacts_of_its_platform() -> None:
+    shown = text(sample())
+    assert shown.count("<li>The group fwlens is written whole") == 1
+    assert shown.index("Ready to use for Azure Firewall") < shown.index("<li>The group fwlens is written whole")
+
+
+def test_every_link_within_a_page_leads_somewhere(crowd: tuple[Night, Report]) -> None:
+    for shown in (crowd[1].page.decode(), text(replace(sample(), earlier=invented().earlier))):
+        ids = set(re.findall(r' id="([^"]+)"', shown))
+        assert set(re.findall(r'href="#([^"]+)"', shown)) <= ids
+
+
+def test_one_of_a_thing_is_said_in_the_singular() -> None:
+    shown = text(invented(needed=1, unexplained=0, refused=0, rules=1))
+    assert "flow, <span" in shown
+    assert not re.search(r">1</span>(?: log)? entries", shown)
+
+
+def test_the_id_of_a_resource_may_be_broken_after_its_slashes_and_no_other_text() -> None:
+    assert page.resource("/subscriptions/1-2/rg_x") == "/<wbr>subscriptions/<wbr>1-2/<wbr>rg_x"
+    for other in ("/subscriptions/<b>", "/etc/passwd", "/subscriptions/a b"):
+        assert page.resource(other) == other
+        assert not isinstance(page.resource(other), Markup)

@@ -16,6 +16,7 @@ from fwlens.flow import TIME
 from fwlens.ledger import UNACCOUNTED, Account, Ledger, SetAside
 from fwlens.report import beside, changes, charts, missing, needs, paths, sheets, timeline
 from fwlens.report.content import TIMELINE, Night
+from fwlens.report.timeline import Bar, Timeline
 from tests.hostile import HOSTILE
 from tests.report.nights import START, flows, invented, quiet, rule, sample
 
@@ -218,3 +219,14 @@ def test_the_matrix_draws_all_that_was_seen_and_counts_what_it_leaves_out() -> N
 
 def test_flows_of_the_invented_night_have_the_columns_of_the_real_one() -> None:
     assert flows(2, "needed").schema == sample().matched.schema
+
+
+def test_a_bar_alone_is_no_wall_and_entries_are_whole_numbers() -> None:
+    few = charts.timeline(Timeline(timedelta(hours=1), (Bar(START, (1, 0, 0)),))).to_dict()["layout"]
+    begin, end = (datetime.fromisoformat(each) for each in few["xaxis"]["range"])
+    assert end - begin == timedelta(hours=6)
+    assert begin < START < end
+    assert few["yaxis"]["dtick"] == 1
+    many = charts.timeline(Timeline(timedelta(hours=1), (Bar(START, (9, 0, 0)),) * 9)).to_dict()["layout"]
+    assert "range" not in many["xaxis"]
+    assert "dtick" not in many["yaxis"]

@@ -20,6 +20,11 @@ PAIRS: Final = 20_000
 GROUPS: Final = 200
 GROUP_SIZE: Final = 5000
 LAST_APPLICATION_PORT: Final = 64_000
+# https://learn.microsoft.com/azure/virtual-network/service-tags-overview, column "can use with Azure Firewall"
+_NO_TAGS: Final = (
+    "azurecontainerappsservice", "azureloadbalancer", "azureplatformdns", "azureplatformimds", "azureplatformlkm",
+    "gatewaymanager", "internet", "kustoanalytics", "virtualnetwork",
+)  # fmt: skip
 _WAY_OUT: Final = "Name sources by IP groups with --ip-groups, or whole subnets with --subnet."
 
 
@@ -65,6 +70,8 @@ def _prove_ends(rule: Rule) -> None:
     for end in rule.destinations:
         if end.kind not in kinds:
             raise refuse(rule, f"{end} is no destination of an Azure Firewall rule in the {rule.layer} layer.")
+        if end.kind == "tag" and end.text.partition(".")[0].casefold() in _NO_TAGS:
+            raise refuse(rule, f"{end} is a service tag that Azure Firewall does not take.")
 
 
 def _prove_services(rule: Rule) -> None:

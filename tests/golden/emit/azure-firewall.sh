@@ -4,9 +4,15 @@ set -euo pipefail
 : "${FIREWALL_POLICY_ID:?the resource id of the firewall policy}"
 
 group="$FIREWALL_POLICY_ID/ruleCollectionGroups/fwlens?api-version=2024-05-01"
-if [ "${REPLACE:-}" != yes ] && az rest --method get --url "$group" --output none 2>/dev/null; then
-    echo 'There is a group fwlens already, and its rules would be replaced. Run with REPLACE=yes.' >&2
-    exit 1
+if [ "${REPLACE:-}" != yes ]; then
+    if answer=$(az rest --method get --url "$group" --output none 2>&1); then
+        echo 'There is a group fwlens already, and its rules would be replaced. Run with REPLACE=yes.' >&2
+        exit 1
+    elif [[ "$answer" != *NotFound* && "$answer" != *"Not Found"* ]]; then
+        printf '%s\n' "$answer" >&2
+        echo 'Whether there is a group fwlens already could not be found out, so nothing was written.' >&2
+        exit 1
+    fi
 fi
 body=$(mktemp)
 trap 'rm -f "$body"' EXIT

@@ -29,6 +29,11 @@ def test_shares_add_up_in_the_order_of_paths_and_reasons_in_that_of_rows() -> No
     assert (ledger.rows_read, ledger.rows_used, ledger.rows_set_aside) == (13, 4, 9)
 
 
+def test_tables_that_had_rows_are_named_once() -> None:
+    shares = [Share(path, frozenset(), 0, 0, (), frozenset(tables)) for path, tables in (("a", "TU"), ("b", "US"))]
+    assert add_up(shares).tables == ("S", "T", "U")
+
+
 @pytest.mark.parametrize(
     ("places", "first"), [([("a", 10), ("a", 9)], "a:9"), ([("b", 1), ("a", 7)], "a:7"), ([("a", 2), ("a", 2)], "a:2")]
 )

@@ -134,6 +134,16 @@ def test_nothing_is_missing_from_the_sample_night() -> None:
     assert missing.gaps(sample()) == ()
 
 
+def test_tables_without_rows_are_named_beside_those_of_their_format() -> None:
+    structured, *others = missing.heard(sample())
+    assert structured.silent == (
+        "AZFWApplicationRuleAggregation",
+        "AZFWNetworkRuleAggregation",
+        "AZFWNatRuleAggregation",
+    )
+    assert [one.silent for one in others] == [("AzureFirewallNatRule",), (), ()]
+
+
 def test_an_answer_against_itself_has_not_changed() -> None:
     now = sample().answer
     found = changes.changes(now, parse(to_json(now), "night.json"))

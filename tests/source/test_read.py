@@ -285,7 +285,22 @@ def test_files_are_accounted_for_in_the_order_of_their_paths(tmp_path: Path) -> 
             SetAside("no log: neither JSON, CSV nor Parquet of a known table", 1, at + "c:1"),
             SetAside("empty file", 0, at + "d:1"),
         ),
+        ("AZFWNetworkRule",),
     )
+
+
+def test_the_ledger_names_the_tables_that_had_rows_used_or_not() -> None:
+    for with_allowed in (False, True):
+        found = read(
+            jsonl(network("Allow"), {**network(), "category": "AZFWDnsQuery"}, legacy(SENTENCE + "Deny"), nta()),
+            with_allowed=with_allowed,
+        )
+        assert found.ledger.tables == (
+            "AZFWDnsQuery",
+            "AZFWNetworkRule",
+            "AzureFirewallNetworkRule",
+            "NTANetAnalytics",
+        )
 
 
 def test_every_format_of_a_file_is_named_whether_its_rows_are_used_or_not() -> None:

@@ -7,14 +7,13 @@ do it, 2 wrong usage, 3 only with --check: there is something to allow.
 import gc
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fwlens.cli import emit as emitting
-from fwlens.cli.asking import asked, flows_of, matched_of
+from fwlens.cli.asking import asked, flows_of, matched_of, shaped
 from fwlens.cli.look import catalog_app, tags_app
 from fwlens.cli.options import (
     AnswerForm,
@@ -135,15 +134,7 @@ def recommend(
     from fwlens import run, table
 
     ask = asked(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed)
-    ask = replace(
-        ask,
-        platform=platform.value if platform else None,
-        dns_proxy=dns_proxy,
-        subnets=tuple(subnet or ()),
-        breadth=breadth.value,
-        at_most=at_most,
-    )
-    _ = ask.asked  # a wrong region or subnet is told before hours of logs are read
+    ask = shaped(ask, platform, subnet, breadth, at_most, dns_proxy=dns_proxy)
     file = Path(output) if output else None
     is_text = form not in (AnswerForm.TABLE, AnswerForm.JSON)
     place = emitting.options(target, priority_below, priority_taken, ip_groups=ip_groups) if is_text else None
@@ -268,8 +259,7 @@ def backtest(
     from fwlens import run, table
 
     ask = asked(logs, region, profile, service_tags, catalog, never_override, None, None, False)
-    ask = replace(ask, platform=platform.value if platform else None, dns_proxy=dns_proxy, subnets=tuple(subnet or ()))
-    ask = replace(ask, breadth=breadth.value)
+    ask = shaped(ask, platform, subnet, breadth, dns_proxy=dns_proxy)
     learned, tried = run.how_long(train), run.how_long(test)
     read = flows_of(ask, every=tests.slot(learned, tried))
     found = list(tests.trials(ask, read, learned, tried))

@@ -2,9 +2,11 @@
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fwlens.cli.options import Breadth, PlatformName
 from fwlens.cli.terminal import Progress
 from fwlens.errors import FwlensError
 
@@ -44,6 +46,28 @@ def asked(
         until=end,
         with_allowed=with_allowed,
     )
+
+
+def shaped(
+    ask: "Ask",
+    platform: PlatformName | None,
+    subnets: list[str] | None,
+    breadth: Breadth,
+    at_most: int | None = None,
+    *,
+    dns_proxy: bool,
+) -> "Ask":
+    """The same with what shapes the rules. A wrong region or subnet is told here, before hours of logs are read."""
+    said = replace(
+        ask,
+        platform=platform.value if platform else None,
+        dns_proxy=dns_proxy,
+        subnets=tuple(subnets or ()),
+        breadth=breadth.value,
+        at_most=at_most,
+    )
+    _ = said.asked
+    return said
 
 
 def flows_of(ask: "Ask", every: "timedelta | None" = None) -> "Flows":

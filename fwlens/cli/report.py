@@ -1,12 +1,11 @@
 """Knows the command that writes a night as a page."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fwlens.cli.asking import asked, flows_of
+from fwlens.cli.asking import asked, flows_of, shaped
 from fwlens.cli.emit import options
 from fwlens.cli.options import (
     AtMost,
@@ -83,17 +82,9 @@ def report(
     from fwlens.report import render
 
     ask = asked(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed)
-    ask = replace(
-        ask,
-        platform=platform.value if platform else None,
-        dns_proxy=dns_proxy,
-        subnets=tuple(subnet or ()),
-        breadth=breadth.value,
-        at_most=at_most,
-    )
+    ask = shaped(ask, platform, subnet, breadth, at_most, dns_proxy=dns_proxy)
     place = options(target, priority_below, priority_taken, ip_groups=ip_groups)
-    _ = ask.asked  # a wrong region, subnet or earlier answer is told before hours of logs are read
-    earlier = document.read(against) if against else None
+    earlier = document.read(against) if against else None  # a wrong one is told before hours of logs are read
     found = run.matched(ask, flows_of(ask, every=SLOT))
     night = night_of(ask, found, earlier=earlier, earlier_name=str(against or ""), place=place)
     to_stdout = output == Path("-")

@@ -177,9 +177,10 @@ def test_hostile_texts_in_every_field_are_shown_and_nothing_more(context: Browse
     benign = invented(lambda n: f"{places[HOSTILE[n % size]]:04}", needed=60, unexplained=size, rules=5)
     seen = opened(context, written(tmp_path, evil, "evil"))
     other = opened(context, written(tmp_path, benign, "benign"))
+    see_all(seen.page)
+    see_all(other.page)
     assert seen.page.evaluate(TAGS) == other.page.evaluate(TAGS)
     seen.page.evaluate("for (const box of document.querySelectorAll('details')) box.open = true")
-    see_all(seen.page)
     for label in ("unexplained", "affected"):
         seen.page.get_by_label(f"Search in {label}").fill("<img src=x onerror=alert(1)>")
     drawn = set(seen.page.evaluate("[...document.querySelectorAll('.chart *')].map(e => e.tagName.toLowerCase())"))

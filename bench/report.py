@@ -4,6 +4,7 @@ python bench/report.py [COUNT]     the stages' times, the page's size, the peak 
 """
 
 import resource
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import polars as pl
+from playwright.sync_api import sync_playwright
 
 from fwlens import run
 from fwlens.flow import FLOW, fold
@@ -86,6 +88,21 @@ def main(count: int) -> None:
         for file in report.beside:
             Path(folder, f"night.{file.ending}").write_bytes(file.content)
             print(f"    beside it: {file.ending}, {len(file.content):,} bytes")
+        print(f"in the browser: ready after {ready(Path(folder, 'night.html')):,.0f} ms")
+
+
+def ready(page: Path) -> float:
+    """Milliseconds until the page can be used, in headless Chromium."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        shown = browser.new_page()
+        shown.goto(page.as_uri())
+        shown.wait_for_function("performance.getEntriesByName('ready').length")
+        took = shown.evaluate("performance.getEntriesByName('ready')[0].startTime")
+        browser.close()
+    return float(took)
 
 
 if __name__ == "__main__":

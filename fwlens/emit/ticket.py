@@ -71,13 +71,13 @@ def _text(words: str) -> str:
 
 def _markdown(recommendations: Recommended, _: Options) -> str:
     """What is asked for, why, what proves it, what to doubt, and how to take it back."""
-    events = sum(one.evidence.events for one in recommendations)
+    entries = _counted(sum(one.evidence.events for one in recommendations), "log entry", "log entries")
     platforms = list(dict.fromkeys(one.rule.platform for one in recommendations))
     rules = "1 allow rule" if len(recommendations) == 1 else f"{len(recommendations)} allow rules"
     lines = [
         f"# Change: {rules} for {', '.join(platforms) or 'nothing'}",
         "",
-        f"Documented needs were blocked ({events:,} log entries); each rule opens what the needs it cites ask for.",
+        f"Documented needs were blocked ({entries}); each rule opens what the needs it cites ask for.",
     ]
     for one in recommendations:
         lines += ["", *_ticket(one)]
@@ -85,6 +85,10 @@ def _markdown(recommendations: Recommended, _: Options) -> str:
     for platform in platforms:
         lines.append(f"- {platform}: {_UNDO[platform].format(own=OWN)}")
     return "\n".join([*lines, ""])
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def _ticket(one: Recommendation) -> list[str]:
@@ -100,7 +104,8 @@ def _ticket(one: Recommendation) -> list[str]:
         )
     lines += [
         "",
-        f"Evidence: {evidence.flows:,} flows, {evidence.events:,} log entries, from {_when(evidence.first_seen)} to "
+        f"Evidence: {_counted(evidence.flows, 'flow', 'flows')}, "
+        f"{_counted(evidence.events, 'log entry', 'log entries')}, from {_when(evidence.first_seen)} to "
         f"{_when(evidence.last_seen)}.",
     ]
     if one.doubts:

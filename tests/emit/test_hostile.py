@@ -146,6 +146,13 @@ def test_an_edited_document_cannot_carry_more_than_its_fields() -> None:
             emit(read.recommendations, "arm", NEAR)
 
 
+def test_one_flow_is_told_as_one() -> None:
+    alone = replace(ALL["nsg"][0], evidence=replace(ALL["nsg"][0].evidence, flows=1, events=1))
+    lines = emit([alone], "markdown", NEAR)[0].text.splitlines()
+    assert lines[2] == "Documented needs were blocked (1 log entry); each rule opens what the needs it cites ask for."
+    assert "Evidence: 1 flow, 1 log entry, from 2026-11-20T22:15:00Z to 2026-11-20T23:15:00Z." in lines
+
+
 def test_times_and_counts_are_the_only_evidence_in_a_ticket() -> None:
     one: Recommendation = ALL["nsg"][0]
     later = replace(one, evidence=replace(one.evidence, last_seen=one.evidence.last_seen + timedelta(hours=1)))

@@ -59,6 +59,24 @@ _TAGS: Final = {
     )
 }  # fmt: skip
 
+# What the platforms make of tags and names: service-tags-overview (table of available tags) for Azure Firewall, and
+# https://learn.microsoft.com/azure/machine-learning/how-to-managed-network (list of required rules, FQDN rules).
+_NOT_ON_FIREWALL: Final = frozenset(
+    name.casefold()
+    for name in (
+        "VirtualNetwork", "Internet", "AzureLoadBalancer", "AzurePlatformDNS", "AzurePlatformIMDS", "AzurePlatformLKM",
+        "GatewayManager", "KustoAnalytics", "AzureContainerAppsService",
+    )
+)  # fmt: skip
+_AUTOMATIC: Final = frozenset(
+    name.casefold()
+    for name in (
+        "AzureMachineLearning", "AzureActiveDirectory", "BatchNodeManagement", "AzureResourceManager",
+        "AzureFrontDoor.FirstParty", "MicrosoftContainerRegistry", "AzureMonitor", "VirtualNetwork",
+    )
+)  # fmt: skip
+_STORAGE: Final = (".core.windows.net", ".core.usgovcloudapi.net", ".core.chinacloudapi.cn")
+
 _BY_NAME: Final = {name.casefold(): name for name in REGIONS} | {short: name for name, short in SHORT.items()}
 
 
@@ -110,3 +128,19 @@ def bind(endpoint: Endpoint, name: str) -> Endpoint:
     if endpoint.kind == "tag":
         spelled = SHORT.get(name, arm(name)) if endpoint.text.startswith("AzureCloud.") else name
     return Endpoint(endpoint.kind, endpoint.text.replace(REGION, spelled))
+
+
+def is_on_firewall(tag: str) -> bool:
+    """Whether Azure Firewall takes a service tag, whatever its region and case."""
+    return tag.partition(".")[0].casefold() not in _NOT_ON_FIREWALL
+
+
+def is_automatic(tag: str) -> bool:
+    """Whether the managed network of a workspace makes the rule for a service tag, or a region of it, itself."""
+    folded = tag.casefold()
+    return folded in _AUTOMATIC or folded.partition(".")[0] in _AUTOMATIC
+
+
+def is_storage(host: str) -> bool:
+    """Whether a host, or all that a pattern covers, is a storage account: no name opens it in a managed network."""
+    return host.endswith(_STORAGE)

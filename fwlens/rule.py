@@ -157,6 +157,11 @@ class Service:
         )
 
 
+FQDN_PORTS: Final = (Service("http", 80, 80), Service("https", 443, 443))
+"""What an FQDN rule of a managed network always opens: it holds no ports of its own
+(https://learn.microsoft.com/azure/machine-learning/how-to-managed-network)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """Allow: every source to every destination over every service, in one layer of one platform.

@@ -30,7 +30,7 @@ ARROWS: dict[str, set[str]] = {
     "match": {"address", "flow", "names", "requirement", "rule", "tags"},
     "cover": set(),
     "recommend": {"address", "cover", "errors", "flow", "names", "requirement", "rule", "tags"},
-    "emit": {"errors", "rule"},
+    "emit": {"errors", "names", "rule"},
     "certificate": {"address", "flow", "names", "proof", "requirement", "rule", "tags"},
     # what puts stages together, and what tells people
     "answer": {"document", "flow", "ledger", "proof", "requirement", "rule"},

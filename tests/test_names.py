@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fwlens.errors import FwlensError
-from fwlens.names import ALIASES, REGIONS, SHORT, arm, bind, region, tag
+from fwlens.names import ALIASES, REGIONS, SHORT, arm, bind, is_automatic, is_on_firewall, is_storage, region, tag
 from fwlens.rule import Endpoint
 
 
@@ -121,3 +121,27 @@ def test_no_alias_leads_to_an_alias(alias: str) -> None:
 def test_a_region_is_bound_in_the_spelling_of_hosts_or_of_tags(text: str, name: str, bound: str) -> None:
     assert str(bind(Endpoint.parse(text), name)) == bound
     assert bind(Endpoint.parse(text), name).is_concrete
+
+
+@pytest.mark.parametrize(
+    ("name", "on_firewall", "automatic"),
+    [
+        ("Storage.WestEurope", True, False),
+        ("VirtualNetwork", False, True),
+        ("azureloadbalancer", False, False),
+        ("AzureMonitor", True, True),
+        ("batchnodemanagement.westus", True, True),
+        ("AzureFrontDoor.FirstParty", True, True),
+        ("AzureFrontDoor.Frontend", True, False),
+    ],
+)
+def test_what_platforms_make_of_a_tag_is_known_in_one_place(name: str, on_firewall: bool, automatic: bool) -> None:
+    assert (is_on_firewall(name), is_automatic(name)) == (on_firewall, automatic)
+
+
+def test_a_storage_account_is_known_by_its_suffix() -> None:
+    assert [is_storage(host) for host in ("a.blob.core.windows.net", "*.file.core.chinacloudapi.cn")] == [
+        True,
+        True,
+    ]
+    assert not is_storage("core.windows.net.example.org")

@@ -87,6 +87,7 @@ def write(
     """Put the rules, and what takes them back, where they were asked for: a file, a folder, or standard output."""
     from fwlens.emit import emit, platforms_of
 
+    output = output or None
     is_folder = output is not None and (output.endswith(("/", os.sep)) or Path(output).is_dir())
     platforms = platforms_of(recommendations, form)
     if len(platforms) > 1 and not is_folder:
@@ -99,11 +100,12 @@ def write(
         raise FwlensError("--rollback names the file of the rules themselves: name another one.")
     written = emit(recommendations, form, place)
     if not written:
-        say("fwlens: no rules, so nothing was written.")
+        is_old = output is not None and not is_folder and Path(output).exists()
+        say("fwlens: no rules, so nothing was written" + (f"; {output} is from an earlier run." if is_old else "."))
     elif output is not None and is_folder:
         _write_folder(written, Path(output), rollback)
     else:
-        put(written[0].text.encode(), Path(output) if output else None)
+        put(written[0].text.encode(), Path(output) if output is not None else None)
         if rollback is not None:
             put(written[0].undo.encode(), rollback)
     for each in written:

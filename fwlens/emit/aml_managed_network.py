@@ -8,19 +8,13 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from fwlens import names
 from fwlens.emit import shell
 from fwlens.emit.platform import Form, Options, Recommended, Target, description, name, ports, refuse, transports
 from fwlens.emit.resource import Parameter, Resource, arm, bicep
-from fwlens.rule import Rule, Service
+from fwlens.rule import FQDN_PORTS, Rule
 
 VERSION: Final = "2025-06-01"
-FQDN_PORTS: Final = (Service("http", 80, 80), Service("https", 443, 443))
-# The service makes these itself (list of required rules); a second one would be refused or be of no use.
-REQUIRED: Final = (
-    "AzureMachineLearning", "AzureActiveDirectory", "BatchNodeManagement", "AzureResourceManager",
-    "AzureFrontDoor.FirstParty", "MicrosoftContainerRegistry", "AzureMonitor", "VirtualNetwork",
-)  # fmt: skip
-STORAGE: Final = (".core.windows.net", ".core.usgovcloudapi.net", ".core.chinacloudapi.cn")
 COST: Final = "The first FQDN rule of a managed network brings a firewall of its own, which is billed by the hour."
 
 _ABOUT: Final = "Outbound rules of fwlens for the managed network of an Azure Machine Learning workspace."
@@ -52,7 +46,7 @@ def _prove_fqdn(rule: Rule) -> None:
         raise refuse(rule, f"{host} is no name, and an FQDN rule holds nothing else.")
     if rule.services != FQDN_PORTS:
         raise refuse(rule, "an FQDN rule opens http/80 and https/443, both and nothing else.")
-    if host.text.endswith(STORAGE):
+    if names.is_storage(host.text):
         raise refuse(rule, f"{host} is a storage account, which takes a private endpoint rule.")
 
 
@@ -60,8 +54,7 @@ def _prove_tag(rule: Rule) -> None:
     tag = rule.destinations[0]
     if tag.kind != "tag":
         raise refuse(rule, f"{tag} is no service tag.")
-    named = tag.text.casefold()
-    if any(named in (each, f"{each}.{named.partition('.')[2]}") for each in map(str.casefold, REQUIRED)):
+    if names.is_automatic(tag.text):
         raise refuse(rule, f"the managed network makes the rule for {tag} itself.")
     if len(transports(rule)) != 1 or transports(rule)[0] not in _PROTOCOL:
         raise refuse(rule, "a rule for a service tag takes one protocol: tcp, udp or icmp.")

@@ -7,12 +7,11 @@ import polars as pl
 from fwlens import address
 from fwlens.flow import service
 from fwlens.recommend.near import ANYWHERE, Nears
-from fwlens.recommend.plane import MANAGED_PORTS
-from fwlens.rule import TRANSPORT
+from fwlens.rule import FQDN_PORTS, TRANSPORT
 from fwlens.tags import ServiceTags
 
 WHY: Final = "a rule for {} would also allow {}, which is {}"
-_MANAGED: Final = [f"{port.transport}/{port.first}" for port in MANAGED_PORTS]
+_MANAGED: Final = [f"{port.transport}/{port.first}" for port in FQDN_PORTS]
 _KEY: Final = ("near", "peer", "opens")
 _BAD: Final = ("near", "carried", "peer", "goal", "said")
 

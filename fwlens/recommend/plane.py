@@ -18,19 +18,6 @@ from fwlens.rule import PLACEHOLDER, Direction, Endpoint, Layer, Network, Platfo
 
 _APPLICATION: Final = ("https", "http", "mssql")
 _NAMES: Final = ("host", "wildcard", "url")
-# Not usable in Azure Firewall (service-tags-overview, table of available tags).
-_NOT_ON_FIREWALL: Final = (
-    "VirtualNetwork", "Internet", "AzureLoadBalancer", "AzurePlatformDNS", "AzurePlatformIMDS", "AzurePlatformLKM",
-    "GatewayManager", "KustoAnalytics", "AzureContainerAppsService",
-)  # fmt: skip
-# The managed network makes these rules itself (how-to-managed-network, list of required rules).
-_AUTOMATIC: Final = (
-    "AzureMachineLearning", "AzureActiveDirectory", "BatchNodeManagement", "AzureResourceManager",
-    "AzureFrontDoor.FirstParty", "MicrosoftContainerRegistry", "AzureMonitor", "VirtualNetwork",
-)  # fmt: skip
-_STORAGE: Final = (".core.windows.net", ".core.usgovcloudapi.net", ".core.chinacloudapi.cn")
-MANAGED_PORTS: Final = (Service("http", 80, 80), Service("https", 443, 443))
-"""What an FQDN rule of the managed network always opens: it holds no ports of its own."""
 
 URL_DOUBT: Final = "Documented for the path {} only; a rule without TLS inspection (Premium) opens the whole host."
 OTHER_WAY: Final = "Seen by name {}; the rule allows it by {}, the other documented way, which the log cannot confirm."
@@ -143,11 +130,16 @@ def _seen(want: Want) -> Endpoint:
     observed = want.requirement.narrow or PLACEHOLDER.search(want.by.text)
     if observed and want.by.kind in ("wildcard", "host") and want.host:
         return Endpoint.parse(want.host)
-    if want.requirement.narrow and want.address and (want.by.kind == "address" or want.by.text in _NOT_ON_FIREWALL):
+    if want.requirement.narrow and want.address and _is_by_address(want.by):
         return Endpoint.parse(want.address)
     if want.by.kind == "url":
         return Endpoint("host", want.by.text.partition("/")[0])
     return want.by
+
+
+def _is_by_address(by: Endpoint) -> bool:
+    """Matched by an address, or by a tag that stands for no list of addresses."""
+    return by.kind == "address" or (by.kind == "tag" and not names.is_on_firewall(by.text))
 
 
 def _other_ways(want: Want, options: Options) -> Iterator[tuple[Endpoint | None, str]]:
@@ -202,7 +194,7 @@ def _hold_in_firewall(
                 f"an application rule holds no {service}; a network rule holds a name only with DNS proxy (--dns-proxy)"
             )
         return Hold("network", peer, plain)
-    if peer.kind == "tag" and peer.text in _NOT_ON_FIREWALL:
+    if peer.kind == "tag" and not names.is_on_firewall(peer.text):
         return f"{peer} cannot be used in Azure Firewall"
     if peer.kind == "address" and ip_network(peer.text).version == 6:
         return "Azure Firewall takes IPv4 addresses only"
@@ -213,12 +205,12 @@ def _hold_in_managed_network(direction: Direction, peer: Endpoint, plain: Servic
     if direction == "inbound":
         return "the managed network makes its inbound rules itself"
     if peer.kind == "tag":
-        if peer.text in _AUTOMATIC or peer.text.partition(".")[0] in _AUTOMATIC:
+        if names.is_automatic(peer.text):
             return f"the managed network makes the rule for {peer} itself"
         return Hold("service-tag", peer, plain)
     if peer.kind == "address":
         return "the managed network reaches private addresses by private endpoint rules only"
-    if peer.text.endswith(_STORAGE):
+    if names.is_storage(peer.text):
         return "an FQDN rule of the managed network never reaches a storage account: add a private endpoint rule"
     if plain.transport != "tcp" or plain.first not in (80, 443):
         return f"an FQDN rule of the managed network opens ports 80 and 443 only, not {plain}"

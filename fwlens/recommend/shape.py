@@ -13,8 +13,7 @@ from typing import NamedTuple
 
 from fwlens.cover import Box, cover, trimmed
 from fwlens.cover.boxes import hull, size
-from fwlens.recommend.plane import MANAGED_PORTS
-from fwlens.rule import Direction, Endpoint, Layer, Platform, Rule, Service
+from fwlens.rule import FQDN_PORTS, Direction, Endpoint, Layer, Platform, Rule, Service
 
 
 class Combination(NamedTuple):
@@ -60,7 +59,7 @@ def _placed(layer: Layer, needs: Iterable[frozenset[Combination]]) -> list[froze
 def rule_of(platform: Platform, layer: Layer, direction: Direction, box: frozenset[Combination]) -> Rule:
     """The rule that allows a product of combinations (in the managed network with the ports that it always opens)."""
     near, far = endpoints(c.near for c in box), endpoints(c.far for c in box)
-    services = MANAGED_PORTS if layer == "fqdn" else tuple(sorted({Service.parse(c.service) for c in box}))
+    services = FQDN_PORTS if layer == "fqdn" else tuple(sorted({Service.parse(c.service) for c in box}))
     sources, destinations = (far, near) if direction == "inbound" else (near, far)
     return Rule(platform, layer, direction, sources, destinations, services)
 

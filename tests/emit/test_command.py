@@ -130,6 +130,20 @@ def test_only_what_a_device_denied_is_written(answers: dict[str, Path]) -> None:
     assert 0 < len(mine) < len(read)
 
 
+def test_an_output_without_a_name_is_standard_output_and_not_the_folder_one_stands_in(answers: dict[str, Path]) -> None:
+    there = set(ROOT.iterdir())
+    done = fwlens("emit", str(answers["azure-firewall"]), "--format", "arm", "-o", "")
+    assert len(PARSERS["arm"](done.stdout.decode())) == 7
+    assert set(ROOT.iterdir()) == there
+
+
+def test_a_file_of_an_earlier_run_is_never_taken_for_an_answer(answers: dict[str, Path], tmp_path: Path) -> None:
+    old = tmp_path / "fwlens.bicep"
+    old.write_text("old")
+    done = said("emit", str(answers[""]), "--format", "bicep", "--device", "nowhere", "-o", str(old))
+    assert done == (0, "", f"fwlens: no rules, so nothing was written; {old} is from an earlier run.\n")
+
+
 def test_nothing_to_allow_writes_nothing_and_says_so(answers: dict[str, Path]) -> None:
     code, out, err = said("emit", str(answers[""]), "--format", "arm", "--device", "nowhere")
     assert (code, out, err) == (0, "", "fwlens: no rules, so nothing was written.\n")

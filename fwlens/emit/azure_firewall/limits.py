@@ -8,6 +8,7 @@ import json
 from ipaddress import ip_network
 from typing import Final
 
+from fwlens import names
 from fwlens.emit.azure_firewall.shape import IP, PROTOCOL, ip_groups, is_grouped, rule_of
 from fwlens.emit.platform import Options, Recommended, ports, refuse, too_many, transports
 from fwlens.emit.resource import arm_value
@@ -20,11 +21,6 @@ PAIRS: Final = 20_000
 GROUPS: Final = 200
 GROUP_SIZE: Final = 5000
 LAST_APPLICATION_PORT: Final = 64_000
-# https://learn.microsoft.com/azure/virtual-network/service-tags-overview, column "can use with Azure Firewall"
-_NO_TAGS: Final = (
-    "azurecontainerappsservice", "azureloadbalancer", "azureplatformdns", "azureplatformimds", "azureplatformlkm",
-    "gatewaymanager", "internet", "kustoanalytics", "virtualnetwork",
-)  # fmt: skip
 _WAY_OUT: Final = "Name sources by IP groups with --ip-groups, or whole subnets with --subnet."
 
 
@@ -70,7 +66,7 @@ def _prove_ends(rule: Rule) -> None:
     for end in rule.destinations:
         if end.kind not in kinds:
             raise refuse(rule, f"{end} is no destination of an Azure Firewall rule in the {rule.layer} layer.")
-        if end.kind == "tag" and end.text.partition(".")[0].casefold() in _NO_TAGS:
+        if end.kind == "tag" and not names.is_on_firewall(end.text):
             raise refuse(rule, f"{end} is a service tag that Azure Firewall does not take.")
 
 

@@ -104,6 +104,7 @@ class _Reading:
 def read(
     paths: Iterable[str],
     *,
+    places: Iterable[Input] = (),
     with_allowed: bool = False,
     span: Span = Span(),
     stdin: IO[bytes] | None = None,
@@ -111,27 +112,29 @@ def read(
 ) -> Flows:
     """Read every log behind the paths (files, folders, globs, `-`) into folded flows and a ledger that closes.
 
+    `places` are read beside the paths: what lies elsewhere than on this machine, each with a label of its own.
+
     Allowed entries are only counted unless `with_allowed`, those outside the `span` never used. `progress` is told
     after each file. Faults are in the answer and the rest is read; a file in a folder that is no log is told in the
     ledger only.
     """
     wanted = Wanted(span, with_allowed)
-    places = list(files.inputs(paths))
+    everywhere = [*files.inputs(paths), *places]
     crowd, readings, faults, tags, subnets = Crowd(wanted), list[_Reading](), [], [], set[tuple[str, str]]()
-    for reading in _ahead(lambda place: _read_input(_Reading(place, wanted), stdin), places):
+    for reading in _ahead(lambda place: _read_input(_Reading(place, wanted), stdin), everywhere):
         crowd.add(reading.place.label, reading.tuples, reading.entries)
         subnets |= reading.subnets
         readings.append(replace(reading, tuples=[], entries=[], subnets=set(), service_tags=None))
         if progress:
-            progress(len(readings), len(places))
+            progress(len(readings), len(everywhere))
         if reading.service_tags:
             tags.append((reading.place.label, reading.service_tags))
-        if reading.fault and (reading.place.named or reading.unread or len(places) == 1):
+        if reading.fault and (reading.place.named or reading.unread or len(everywhere) == 1):
             faults.append(reading.fault)
-    if places and not faults and not any(reading.formats - {_TAGS} for reading in readings):
-        alone = f"{places[0].label}: holds service tags and no log"
-        several = f"None of these {len(places)} files holds a log"
-        faults.append(f"{several if len(places) > 1 else alone} that fwlens knows. {_EXPORT}")
+    if everywhere and not faults and not any(reading.formats - {_TAGS} for reading in readings):
+        alone = f"{everywhere[0].label}: holds service tags and no log"
+        several = f"None of these {len(everywhere)} files holds a log"
+        faults.append(f"{several if len(everywhere) > 1 else alone} that fwlens knows. {_EXPORT}")
     slots = crowd.settle()
     ledger = add_up(reading.share(crowd) for reading in readings)
     return Flows(flow.fold(slots), ledger, slots, tuple(sorted(tags)), tuple(faults), tuple(sorted(subnets)))

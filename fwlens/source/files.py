@@ -10,8 +10,8 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from pathlib import Path
 from typing import IO, Final
@@ -45,10 +45,15 @@ class Container(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A place to read from. `named` inputs were asked for by name, the others were found in a folder."""
+    """A place to read from. `named` inputs were asked for by name, the others were found in a folder.
+
+    `fetch` gives the bytes of a place that is no file of this machine (a blob, an answer of Log Analytics) and raises
+    OSError where it cannot; `path` is then the name to show and to cite.
+    """
 
     path: str
     named: bool
+    fetch: Callable[[], bytes] | None = field(default=None, compare=False)
 
     @property
     def label(self) -> str:
@@ -123,7 +128,9 @@ def load(place: Input, stdin: IO[bytes] | None) -> Content:
 
     Large JSON Lines stay where they are: `data` holds their beginning only and `in_place` says so.
     """
-    if place.path == STDIN:
+    if place.fetch is not None:
+        data = place.fetch()
+    elif place.path == STDIN:
         data = stdin.read() if stdin else b""
     else:
         with Path(place.path).open("rb") as file:

@@ -14,6 +14,7 @@ from fwlens import flow as flows
 from fwlens import source
 from fwlens.ledger import UNACCOUNTED, Account, Ledger, SetAside
 from fwlens.source import Flows, crowd
+from fwlens.source.files import Input
 from tests.source.logs import (
     ALERT,
     ALLOWED,
@@ -343,3 +344,25 @@ def test_no_row_is_ever_unaccounted_for() -> None:
     assert UNACCOUNTED not in {reason for reason, _, _ in aside(found)}
     assert found.rows["events"].sum() == events(found) == sum(line.denied for line in LINES) + 9
     assert found.rows.select(pl.col("cause").is_null().any()).item() is False
+
+
+def test_a_place_that_is_no_file_is_read_beside_the_files_under_its_own_name(tmp_path: Path) -> None:
+    (tmp_path / "night.jsonl").write_text(jsonl(network()))
+    told = source.read(
+        [str(tmp_path)], places=[Input("workspace/AZFWNetworkRule", named=True, fetch=jsonl(network()).encode)]
+    )
+    assert told.rows["events"].to_list() == [2]
+    assert [(each.path, each.rows_used) for each in told.ledger.inputs] == [
+        (str(tmp_path / "night.jsonl"), 1),
+        ("workspace/AZFWNetworkRule", 1),
+    ]
+
+
+def test_a_place_that_cannot_be_fetched_is_a_fault_and_the_rest_is_read(tmp_path: Path) -> None:
+    def refused() -> bytes:
+        raise OSError("the server refused")
+
+    (tmp_path / "night.jsonl").write_text(jsonl(network()))
+    told = source.read([str(tmp_path)], places=[Input("blob", named=True, fetch=refused)])
+    assert told.rows["events"].to_list() == [1]
+    assert told.faults == ("blob: cannot be read (the server refused). Check the path and its permissions.",)

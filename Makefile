@@ -5,9 +5,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# A browser for the tests: Debian's Chromium where it is or can be installed, else Playwright's own.
+# What tests run beside Python comes from Debian where it is missing: a browser (else Playwright's own), Node.js, Java.
 APT := $(if $(filter 0,$(shell id -u)),apt-get,sudo -n apt-get)
-DEBIAN := { command -v apt-get && $(APT) update -qq && $(APT) install -qq -y --no-install-recommends chromium; } >/dev/null 2>&1
+DEBIAN = { command -v apt-get && $(APT) update -qq && $(APT) install -qq -y --no-install-recommends $(1); } >/dev/null 2>&1
 define HAS_OWN
 import os, playwright.sync_api as api
 with api.sync_playwright() as own: exit(not os.path.exists(own.chromium.executable_path))
@@ -20,7 +20,7 @@ demo: .venv/installed
 	$(BIN)/fwlens recommend sample_logs/
 	$(BIN)/fwlens report sample_logs/ --region westeurope --with-allowed --priority-below 4000
 
-test: .venv/tested
+test: .venv/tested .venv/npm/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -37,7 +37,16 @@ bench: .venv/benched
 
 .venv/tested: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
-	@command -v chromium >/dev/null || $(BIN)/python -c "$$HAS_OWN" 2>/dev/null || $(DEBIAN) || $(BIN)/playwright install chromium
+	@command -v chromium >/dev/null || $(BIN)/python -c "$$HAS_OWN" 2>/dev/null || $(call DEBIAN,chromium) || $(BIN)/playwright install chromium
+	@command -v npm >/dev/null || $(call DEBIAN,nodejs npm)
+	@command -v java >/dev/null || $(call DEBIAN,openjdk-17-jre-headless)
+	@touch $@
+
+# Node's packages for the tests: Microsoft's parser of KQL, and the emulator of Azure Storage.
+.venv/npm/installed: tests/npm/package.json tests/npm/package-lock.json .venv/tested
+	mkdir -p .venv/npm
+	cp tests/npm/package.json tests/npm/package-lock.json tests/npm/.npmrc .venv/npm/
+	npm ci --prefix .venv/npm --ignore-scripts --silent
 	@touch $@
 
 .venv/benched: .venv/tested

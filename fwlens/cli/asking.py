@@ -1,4 +1,4 @@
-"""Knows the way from the common options to what was read and matched."""
+"""Knows the way from the common options to what was read and matched, and to a plain answer."""
 
 import sys
 import time
@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fwlens.cli.options import Breadth, PlatformName
-from fwlens.cli.terminal import Progress
+from fwlens.cli.terminal import Progress, leave, put, tell
+from fwlens.cli.words import Breadth, PlatformName
 from fwlens.errors import FwlensError
 
 if TYPE_CHECKING:
@@ -86,3 +86,21 @@ def matched_of(ask: "Ask") -> "Matched":
     if ask.profiles:
         run.catalog_of(ask)
     return run.matched(ask, flows_of(ask))
+
+
+def plainly(ask: "Ask", output: Path | None, *, as_json: bool, check: bool) -> None:
+    """Recommend, and tell the answer as a table or as JSON."""
+    from fwlens import answer, run, table
+
+    found = matched_of(ask)
+    said, _ = run.answered(ask, found)
+    put(answer.to_json(said) if as_json else table.recommendations(said).encode(), output)
+    advise(ask, found)
+    leave(found.flows, check=check and bool(said.recommendations or said.unsaid))
+
+
+def advise(ask: "Ask", found: "Matched") -> None:
+    """What to tell beside an answer."""
+    from fwlens import run
+
+    tell((*run.advice(found), *run.named_subnets(ask, found)))

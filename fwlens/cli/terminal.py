@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from fwlens.errors import FwlensError
 
 if TYPE_CHECKING:
@@ -78,6 +76,6 @@ def leave(read: "Flows", *, failed: bool = False, check: bool = False) -> None:
     """Say what could not be read; a log that was asked for by name and is none makes the whole run fail."""
     tell(read.faults)
     if read.faults or failed:
-        raise typer.Exit(1)
+        sys.exit(1)
     if check:
-        raise typer.Exit(3)
+        sys.exit(3)

@@ -50,4 +50,3 @@ def pages() -> Iterable[tuple[str, File]]:
 def _digest(written: Texts) -> str:
     parts = [part for name, text in written for part in (name, hashlib.sha256(text).hexdigest())]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-

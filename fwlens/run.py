@@ -22,6 +22,7 @@ from fwlens.requirement import Catalog
 from fwlens.rule import Platform
 from fwlens.source import Flows, Progress
 from fwlens.tags import ADVICE, ServiceTags, parse, read
+from fwlens.twin import Twin
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +126,15 @@ def catalog_of(ask: Ask) -> Catalog:
 
 
 def flows_of(
-    ask: Ask, stdin: IO[bytes] | None = None, progress: Progress | None = None, every: timedelta | None = None
+    ask: Ask,
+    stdin: IO[bytes] | None = None,
+    progress: Progress | None = None,
+    every: timedelta | None = None,
+    twin: Twin | None = None,
 ) -> Flows:
     """Read the logs, keeping slots of `every` apart as well."""
     span = Span(ask.since, ask.until, every)
-    return source.read(ask.logs, with_allowed=ask.with_allowed, span=span, stdin=stdin, progress=progress)
+    return source.read(ask.logs, with_allowed=ask.with_allowed, span=span, stdin=stdin, progress=progress, twin=twin)
 
 
 def matched(ask: Ask, flows: Flows) -> Matched:

@@ -24,8 +24,9 @@ ARROWS: dict[str, set[str]] = {
     "ledger": set(),
     "tags": {"address", "errors"},
     "document": {"errors", "names", "proof", "rule"},
+    "twin": set(),
     # stages
-    "source": {"errors", "flow", "ledger", "rule"},
+    "source": {"errors", "flow", "ledger", "rule", "twin"},
     "catalog": {"errors", "names", "requirement", "rule"},
     "match": {"address", "flow", "names", "requirement", "rule", "tags"},
     "cover": set(),
@@ -35,11 +36,11 @@ ARROWS: dict[str, set[str]] = {
     # what puts stages together, and what tells people
     "answer": {"document", "flow", "ledger", "proof", "requirement", "rule"},
     "report": NOUNS | {"answer"},
-    "run": NOUNS | {"answer", "catalog", "certificate", "match", "recommend", "source"},
+    "run": NOUNS | {"answer", "catalog", "certificate", "match", "recommend", "source", "twin"},
     "night": NOUNS | {"answer", "emit", "match", "report", "run", "source"},
     "backtest": NOUNS | {"catalog", "certificate", "match", "recommend", "run", "source"},
     "table": NOUNS | {"answer"},
-    "cli": NOUNS | {"answer", "backtest", "catalog", "emit", "night", "report", "run", "source", "table"},
+    "cli": NOUNS | {"answer", "backtest", "catalog", "emit", "night", "report", "run", "source", "table", "twin"},
 }
 
 # Libraries that stay in their place; all others (polars, the standard library) are free.

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from fwlens.cli.terminal import Progress, leave, put, tell
 from fwlens.cli.words import Breadth, PlatformName
 from fwlens.errors import FwlensError
+from fwlens.twin import Twin, beside
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -70,29 +72,29 @@ def shaped(
     return said
 
 
-def flows_of(ask: "Ask", every: "timedelta | None" = None) -> "Flows":
-    """Read the logs, with a bar where somebody watches."""
+def flows_of(ask: "Ask", every: "timedelta | None" = None, twin: Twin | None = None) -> "Flows":
+    """Read the logs, with a bar where somebody watches, and with a second process where they are large."""
     from fwlens import run
 
-    with Progress() as progress:
-        return run.flows_of(ask, sys.stdin.buffer, progress, every)
+    with Progress() as progress, closing(twin) if twin else beside(ask.logs) as second:
+        return run.flows_of(ask, sys.stdin.buffer, progress, every, second)
 
 
-def matched_of(ask: "Ask") -> "Matched":
+def matched_of(ask: "Ask", twin: Twin | None = None) -> "Matched":
     """Read the logs and give every flow its verdict."""
     from fwlens import run
 
     _ = ask.choice  # a wrong region or profile is told before hours of logs are read
     if ask.profiles:
         run.catalog_of(ask)
-    return run.matched(ask, flows_of(ask))
+    return run.matched(ask, flows_of(ask, twin=twin))
 
 
-def plainly(ask: "Ask", output: Path | None, *, as_json: bool, check: bool) -> None:
+def plainly(ask: "Ask", output: Path | None, *, as_json: bool, check: bool, twin: Twin | None = None) -> None:
     """Recommend, and tell the answer as a table or as JSON."""
     from fwlens import answer, run, table
 
-    found = matched_of(ask)
+    found = matched_of(ask, twin)
     said, _ = run.answered(ask, found)
     put(answer.to_json(said) if as_json else table.recommendations(said).encode(), output)
     advise(ask, found)

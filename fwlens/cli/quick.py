@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from fwlens.cli.words import Breadth, Form, PlatformName
+from fwlens.twin import Twin, beside
 
 _FLAGS: Final = {"--with-allowed": "with_allowed", "--dns-proxy": "dns_proxy", "--check": "check"}
 _SINGLE: Final = {
@@ -66,6 +67,19 @@ def quick(line: Sequence[str]) -> None:
     read = words(line)
     if read is None:
         return
+    code = 0
+    with beside(read.logs) as twin:  # it starts while this process still loads what it needs
+        try:
+            _recommended(read, twin)
+        except SystemExit as end:
+            code = int(end.code or 0)
+    # Nothing is open any more: taking every object apart one by one would take as long as reading a small log.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _recommended(read: Words, twin: Twin | None) -> None:
     from fwlens.cli.asking import asked, plainly, shaped
 
     single, many = read.single, read.many
@@ -90,15 +104,4 @@ def quick(line: Sequence[str]) -> None:
         dns_proxy="dns_proxy" in read.flags,
     )
     as_json = single.get("form") == Form.JSON
-    try:
-        plainly(ask, Path(output) if output else None, as_json=as_json, check="check" in read.flags)
-    except SystemExit as end:
-        _end(int(end.code or 0))
-    _end(0)
-
-
-def _end(code: int) -> None:
-    """Nothing is open any more: taking every object apart one by one would take as long as reading a small log."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    plainly(ask, Path(output) if output else None, as_json=as_json, check="check" in read.flags, twin=twin)

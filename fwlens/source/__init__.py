@@ -15,11 +15,12 @@ import polars as pl
 from fwlens import flow
 from fwlens.flow import Span
 from fwlens.ledger import ALLOWED, Ledger, Share, add_up
-from fwlens.source import azdiag, azfw, files, flowlog, quiet, records, skim, tabular, traffic
+from fwlens.source import azdiag, azfw, files, flowlog, quiet, records, second, tabular, traffic
 from fwlens.source.crowd import Crowd, Wanted
 from fwlens.source.files import PEEK, Container, Content, Input
 from fwlens.source.flowlog import Tuples
 from fwlens.source.format import NO_FLOWS, Fault, Format, present, raw_rows
+from fwlens.twin import Twin
 
 FORMATS: Final = (azfw.FORMAT, azdiag.FORMAT, flowlog.FORMAT, traffic.FORMAT)
 
@@ -35,6 +36,8 @@ _NO_FILES: Final = "folder without files"
 _FORBIDDEN: Final = "cannot be read"
 _EXPORT: Final = "Export Azure Firewall, NSG or VNet flow logs as JSON, CSV or Parquet."
 _WORKERS: Final = 2
+_AHEAD: Final = 3
+"""One more than are read at a time: a slow file keeps nobody waiting."""
 
 Progress = Callable[[int, int], None]
 """Told how many of how many files are read."""
@@ -109,6 +112,7 @@ def read(
     span: Span = Span(),
     stdin: IO[bytes] | None = None,
     progress: Progress | None = None,
+    twin: Twin | None = None,
 ) -> Flows:
     """Read every log behind the paths (files, folders, globs, `-`) into folded flows and a ledger that closes.
 
@@ -116,12 +120,12 @@ def read(
 
     Allowed entries are only counted unless `with_allowed`, those outside the `span` never used. `progress` is told
     after each file. Faults are in the answer and the rest is read; a file in a folder that is no log is told in the
-    ledger only.
+    ledger only. A `twin` reads blobs at the same time.
     """
     wanted = Wanted(span, with_allowed)
     everywhere = [*files.inputs(paths), *places]
     crowd, readings, faults, tags, subnets = Crowd(wanted), list[_Reading](), [], [], set[tuple[str, str]]()
-    for reading in _ahead(lambda place: _read_input(_Reading(place, wanted), stdin), everywhere):
+    for reading in _ahead(lambda place: _read_input(_Reading(place, wanted), stdin, twin), everywhere):
         crowd.add(reading.place.label, reading.tuples, reading.entries)
         subnets |= reading.subnets
         readings.append(replace(reading, tuples=[], entries=[], subnets=set(), service_tags=None))
@@ -141,19 +145,23 @@ def read(
 
 
 def _ahead(one: Callable[[Input], _Reading], places: Iterable[Input]) -> Iterator[_Reading]:
-    """Each file as it was read, in order; no more than `_WORKERS` of them wait, however slowly they are used."""
+    """Each file as it was read, in order; no more than `_AHEAD` of them wait, however slowly they are used."""
     with ThreadPoolExecutor(_WORKERS) as pool:
         coming = deque[Future[_Reading]]()
         for place in places:
-            if len(coming) == _WORKERS:
+            if len(coming) == _AHEAD:
                 yield coming.popleft().result()
             coming.append(pool.submit(one, place))
         while coming:
             yield coming.popleft().result()
 
 
-def _read_input(reading: _Reading, stdin: IO[bytes] | None) -> _Reading:
+def _read_input(reading: _Reading, stdin: IO[bytes] | None, twin: Twin | None) -> _Reading:
     place = reading.place
+    is_file = twin is not None and place.fetch is None and place.path != files.STDIN
+    if twin and is_file and (found := twin.ask(place.path, with_allowed=reading.wanted.with_allowed)) is not None:
+        reading.take_tuples(second.unpacked(found))
+        return reading
     try:
         content = files.load(place, stdin)
     except IsADirectoryError:
@@ -199,7 +207,7 @@ def _read_content(reading: _Reading, content: Content) -> None:
         case Container.JSON_LINES:
             _read_lines(reading, content)
         case Container.DOCUMENT | Container.VALUES:
-            tuples = _flow_log(content.data, with_allowed=reading.wanted.with_allowed)
+            tuples = second.flow_log(content.data, with_allowed=reading.wanted.with_allowed)
             if tuples is not None:
                 reading.take_tuples(tuples)
                 return
@@ -211,14 +219,6 @@ def _read_content(reading: _Reading, content: Content) -> None:
             reading.lose(faults)
             if frame.width:
                 _read_rows(reading, frame)
-
-
-def _flow_log(data: bytes, *, with_allowed: bool) -> Tuples | None:
-    """The tuples of a whole flow log, None for anything else."""
-    tuples = skim.skim(data, with_allowed=with_allowed)
-    if tuples is None and (records_of := flowlog.decode_blob(data)) is not None:
-        return flowlog.gather([(records_of, data, 1)], with_allowed=with_allowed)
-    return tuples
 
 
 def _table_of(content: Content) -> tuple[pl.DataFrame, list[Fault]]:

@@ -133,11 +133,11 @@ def load(place: Input, stdin: IO[bytes] | None) -> Content:
     elif place.path == STDIN:
         data = stdin.read() if stdin else b""
     else:
-        with Path(place.path).open("rb") as file:
-            head = file.read(PEEK)
+        with Path(place.path).open("rb", buffering=0) as file:  # a buffer would mean one more copy of a large file
+            head = _head(file)
             if len(head) == PEEK and file.seekable() and place.path == place.label and _stays(head):
                 return Content(Container.JSON_LINES, head, in_place=True)
-            data = head + file.read() if len(head) < PEEK or not file.seekable() else _whole(file)
+            data = head + file.readall() if len(head) < PEEK or not file.seekable() else _whole(file)
     torn = ""
     if data.startswith(_GZIP):
         data, torn = _unzipped(data)
@@ -145,9 +145,17 @@ def load(place: Input, stdin: IO[bytes] | None) -> Content:
     return Content(recognise(data), data, torn)
 
 
-def _whole(file: IO[bytes]) -> bytes:
+def _head(file: io.FileIO) -> bytes:
+    """The beginning of a file; a pipe gives it piece by piece."""
+    head = b""
+    while len(head) < PEEK and (piece := file.read(PEEK - len(head))):
+        head += piece
+    return head
+
+
+def _whole(file: io.FileIO) -> bytes:
     file.seek(0)
-    return file.read()
+    return file.readall()
 
 
 def _stays(head: bytes) -> bool:

@@ -96,7 +96,7 @@ def plainly(ask: "Ask", output: Path | None, *, as_json: bool, check: bool, twin
 
     found = matched_of(ask, twin)
     said, _ = run.answered(ask, found)
-    put(answer.to_json(said) if as_json else table.recommendations(said).encode(), output)
+    put(answer.json_of(said) if as_json else table.recommendations(said).encode(), output)
     advise(ask, found)
     leave(found.flows, check=check and bool(said.recommendations or said.unsaid))
 

@@ -134,8 +134,10 @@ def flows(
     from fwlens import answer, table
 
     read = flows_of(asked(logs, None, None, None, None, None, since, until, with_allowed))
-    shown = answer.flows_to_json if form is Form.JSON else table.flows_as_text
-    put(shown(read.rows, read.ledger), output)
+    if form is Form.JSON:
+        put(answer.json_of_flows(read.rows, read.ledger), output)
+    else:
+        put(table.flows_as_text(read.rows, read.ledger), output)
     leave(read)
 
 
@@ -158,10 +160,9 @@ def match(
 
     found = matched_of(asked(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed))
     if form is Form.JSON:
-        text = answer.flows_to_json(found.rows, found.flows.ledger, answer.MATCHED_SCHEMA)
+        put(answer.json_of_flows(found.rows, found.flows.ledger, answer.MATCHED_SCHEMA), output)
     else:
-        text = table.flows_as_text(found.rows, found.flows.ledger)
-    put(text, output)
+        put(table.flows_as_text(found.rows, found.flows.ledger), output)
     tell(run.advice(found))
     leave(found.flows)
 

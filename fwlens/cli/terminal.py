@@ -42,20 +42,24 @@ class Progress:
         self._close, self._update = bar.stop, lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def put(artefact: bytes, output: Path | None) -> None:
+def put(artefact: bytes | Iterable[bytes], output: Path | None) -> None:
     """The artefact, whole: a file appears under its name only when it is complete. A device or pipe stays what it is,
     and a link leads to where it led."""
+    pieces = [artefact] if isinstance(artefact, bytes) else artefact
     if output is None:
-        sys.stdout.buffer.write(artefact)
+        for piece in pieces:
+            sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
         return
     place = output.resolve()
     try:
         if place.exists() and not place.is_file():
-            place.write_bytes(artefact)
+            with place.open("wb") as device:
+                device.writelines(pieces)
             return
         draft = place.with_name(f".{place.name}.part")
-        draft.write_bytes(artefact)
+        with draft.open("wb") as file:
+            file.writelines(pieces)
         draft.replace(place)
     except OSError as error:
         raise FwlensError(f"{output}: cannot be written ({error.strerror}). Choose another place with -o.") from None

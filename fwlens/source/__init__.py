@@ -36,6 +36,8 @@ _NO_FILES: Final = "folder without files"
 _FORBIDDEN: Final = "cannot be read"
 _EXPORT: Final = "Export Azure Firewall, NSG or VNet flow logs as JSON, CSV or Parquet."
 _WORKERS: Final = 2
+_SLICE: Final = 20_000
+"""So many records are decoded at once: decoded they take several times the memory of their texts."""
 _AHEAD: Final = 3
 """One more than are read at a time: a slow file keeps nobody waiting."""
 
@@ -141,7 +143,8 @@ def read(
         faults.append(f"{several if len(everywhere) > 1 else alone} that fwlens knows. {_EXPORT}")
     slots = crowd.settle()
     ledger = add_up(reading.share(crowd) for reading in readings)
-    return Flows(flow.fold(slots), ledger, slots, tuple(sorted(tags)), tuple(faults), tuple(sorted(subnets)))
+    rows = flow.fold(slots) if span.every else slots.drop("slot")
+    return Flows(rows, ledger, slots, tuple(sorted(tags)), tuple(faults), tuple(sorted(subnets)))
 
 
 def _ahead(one: Callable[[Input], _Reading], places: Iterable[Input]) -> Iterator[_Reading]:
@@ -263,8 +266,8 @@ def _read_texts(reading: _Reading, texts: pl.DataFrame) -> None:
         texts = texts.filter(~is_flow_log)
     if pieces:
         reading.take_tuples(flowlog.gather(pieces, with_allowed=reading.wanted.with_allowed))
-    if texts.height:
-        frame, faults = records.columns_of(texts, _columns_in(texts))
+    for some in texts.iter_slices(_SLICE):
+        frame, faults = records.columns_of(some, _columns_in(some))
         reading.lose(faults)
         _read_rows(reading, frame)
 

@@ -65,7 +65,8 @@ class Crowd:
         """All flows, folded within each slot."""
         self._split()
         self._conform()
-        return flow.fold(pl.concat(self.flows), "slot")
+        every, self.flows = pl.concat(self.flows), []
+        return flow.fold(every, "slot")
 
     def _split(self) -> None:
         if any(each.texts for _, each in self.tuples):

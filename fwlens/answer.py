@@ -10,7 +10,7 @@ import msgspec
 import polars as pl
 
 from fwlens.document import SCHEMA
-from fwlens.flow import VERDICTS, service
+from fwlens.flow import VERDICTS, numbered, service
 from fwlens.ledger import Ledger
 from fwlens.proof import Certificate, Trial
 from fwlens.requirement import Note
@@ -105,7 +105,11 @@ def _matters(note: Note, cited: set[str], platforms: set[Platform]) -> bool:
 def _ranked(flows: pl.DataFrame) -> pl.DataFrame:
     """Most log entries first, in a total order."""
     keys = ("src_ip", "dst_fqdn", "dst_ip", "protocol", "dst_port", "direction", "cause", "rule", "plane", "device")
-    return flows.sort("events", *keys, descending=[True, *[False] * len(keys)], nulls_last=True)
+    descending = [True, *[False] * len(keys)]
+    order = numbered(flows.select("events", *keys)).select(
+        pl.arg_sort_by("events", *keys, descending=descending, nulls_last=True)
+    )
+    return flows[order.to_series()]
 
 
 def destination() -> pl.Expr:

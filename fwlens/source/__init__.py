@@ -36,7 +36,7 @@ _NO_FILES: Final = "folder without files"
 _FORBIDDEN: Final = "cannot be read"
 _EXPORT: Final = "Export Azure Firewall, NSG or VNet flow logs as JSON, CSV or Parquet."
 _WORKERS: Final = 2
-_SLICE: Final = 20_000
+_SLICE: Final = 10_000
 """So many records are decoded at once: decoded they take several times the memory of their texts."""
 _AHEAD: Final = 3
 """One more than are read at a time: a slow file keeps nobody waiting."""

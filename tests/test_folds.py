@@ -113,7 +113,7 @@ def test_slots_that_are_kept_apart_in_kusto_are_the_slots_of_the_readers(table: 
     assert told(found) == told(expected)
 
 
-@settings(max_examples=5)
+@settings(max_examples=8)
 @given(
     table=st.sampled_from(["AZFWNetworkRule", "AZFWThreatIntel", "AzureDiagnostics", "NTANetAnalytics"]),
     cuts=st.lists(st.integers(0, 400), max_size=2),

@@ -76,7 +76,7 @@ def plain_name(column: str) -> str:
 def raw_rows(frame: pl.DataFrame, columns: tuple[str, ...]) -> pl.DataFrame:
     """Texts under Azure's names as raw rows: `line`, `tables`, `time`, `resource`, `msg` and the named columns.
 
-    `tables` lists the names that a row gives for its table. Absent columns are null. Where rows may stand for many, each
+    `tables` lists the names that a row gives for its table. Absent columns are null. Where rows may stand for many each
     has in `stands` for how many, whether it `miscounted` (then it is one row), and `until` when they were seen.
     """
     there = {plain_name(name): name for name in reversed(frame.columns)}

@@ -24,6 +24,7 @@ ARROWS: dict[str, set[str]] = {
     "ledger": set(),
     "tags": {"address", "errors"},
     "document": {"errors", "names", "proof", "rule"},
+    "query": {"errors"},
     # stages
     "source": {"errors", "flow", "ledger", "rule"},
     "catalog": {"errors", "names", "requirement", "rule"},
@@ -39,7 +40,7 @@ ARROWS: dict[str, set[str]] = {
     "night": NOUNS | {"answer", "emit", "match", "report", "run", "source"},
     "backtest": NOUNS | {"catalog", "certificate", "match", "recommend", "run", "source"},
     "table": NOUNS | {"answer"},
-    "cli": NOUNS | {"answer", "backtest", "catalog", "emit", "night", "report", "run", "source", "table"},
+    "cli": NOUNS | {"answer", "backtest", "catalog", "emit", "night", "query", "report", "run", "source", "table"},
 }
 
 # Libraries that stay in their place; all others (polars, the standard library) are free.
@@ -55,7 +56,19 @@ KEPT: dict[str, set[str]] = {
     "pyspark": {"scale"},
     "pyarrow": {"source", "store"},
 }
-WITHOUT_POLARS = {"errors", "rule", "requirement", "proof", "names", "ledger", "document", "catalog", "cover", "emit"}
+WITHOUT_POLARS = {
+    "errors",
+    "rule",
+    "requirement",
+    "proof",
+    "names",
+    "ledger",
+    "document",
+    "query",
+    "catalog",
+    "cover",
+    "emit",
+}
 ONLY_IN_CLI = {"print", "input", "exit", "quit"}
 BANNED_WORDS = re.compile(r"manager|helper|util|processor|handler|^data$|^info$|^base$|^common$", re.IGNORECASE)
 

@@ -43,6 +43,7 @@ from fwlens.cli.options import (
     Until,
     WithAllowed,
 )
+from fwlens.cli.query import query_app
 from fwlens.cli.report import report
 from fwlens.cli.terminal import leave, put, say, tell
 from fwlens.errors import FwlensError
@@ -57,6 +58,7 @@ app = typer.Typer(
 )
 app.add_typer(catalog_app, name="catalog")
 app.add_typer(tags_app, name="tags")
+app.add_typer(query_app, name="query")
 app.add_typer(emitting.emit_app)
 
 

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from fwlens.errors import FwlensError
+
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
     from azure.identity import DefaultAzureCredential
@@ -38,12 +40,17 @@ class Credential:
         enable_cae: bool = False,
         **more: object,  # azure-core's protocol demands it
     ) -> "AccessToken":
-        """A token, as azure-core asks for it. Raises azure.core's ClientAuthenticationError where there is none.
+        """A token, as azure-core asks for it. A tenant that a service names in its challenge stands back behind `tenant`.
 
-        A tenant that the service names in its challenge stands back behind the one that was asked for.
+        Raises FwlensError where there is none: azure-core's own error would be tried again for half a minute.
         """
+        from azure.core.exceptions import ClientAuthenticationError
+
         tenant = self.tenant or tenant_id
-        return self.inner.get_token(*scopes, claims=claims, tenant_id=tenant, enable_cae=enable_cae, **more)
+        try:
+            return self.inner.get_token(*scopes, claims=claims, tenant_id=tenant, enable_cae=enable_cae, **more)
+        except ClientAuthenticationError as error:
+            raise FwlensError(_signed_in(str(error))) from None
 
     def close(self) -> None:
         """Give its connections back."""
@@ -76,11 +83,13 @@ def hush() -> None:
         azure.addHandler(logging.NullHandler())
 
 
-def signed_in(message: str) -> str:
+def _signed_in(message: str) -> str:
     """What to do where no credential could be had, from the words of its error: of those only Entra's code is told."""
     code = _CODE.search(message)
-    refused = f"Entra ID refused the credential that it found ({code[0]})" if code else "no credential was found"
+    what = (
+        f"Entra ID refuses the credential that was found ({code[0]})" if code else "No credential for Azure was found"
+    )
     return (
-        f"{refused}. Sign in with `az login` (--tenant names another tenant), or run it where a managed identity is "
-        "or with AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET in the environment."
+        f"{what}. Sign in with `az login` (--tenant names another tenant), or run this where a managed identity is or "
+        "with AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET in the environment."
     )

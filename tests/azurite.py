@@ -211,7 +211,7 @@ def relayed(azurite: Azurite) -> Iterator[Relay]:
                 status, headers, body = ask(self.command, self.path, keep)
             self._send(status, headers, body)
 
-        do_HEAD = do_GET
+        do_HEAD = do_GET  # noqa: N815 - the server asks for this name
 
         def _send(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
             self.send_response(status)
@@ -233,7 +233,7 @@ def relayed(azurite: Azurite) -> Iterator[Relay]:
             if hasattr(mine, "upstream"):
                 mine.upstream.close()
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_: object) -> None:
             pass
 
     with _served(Door) as port:
@@ -241,11 +241,31 @@ def relayed(azurite: Azurite) -> Iterator[Relay]:
         yield relay
 
 
+class _Server(ThreadingHTTPServer):
+    """Ends whatever its clients still hold open when it is closed."""
+
+    daemon_threads = False
+    block_on_close = True
+
+    def __init__(self, door: type[BaseHTTPRequestHandler]) -> None:
+        super().__init__(("127.0.0.1", 0), door)
+        self.callers: list[socket.socket] = []
+
+    def process_request(self, request: object, client_address: object) -> None:
+        assert isinstance(request, socket.socket)
+        self.callers.append(request)
+        super().process_request(request, client_address)
+
+    def server_close(self) -> None:
+        for caller in self.callers:
+            with suppress(OSError):
+                caller.shutdown(socket.SHUT_RDWR)
+        super().server_close()
+
+
 @contextmanager
 def _served(door: type[BaseHTTPRequestHandler]) -> Iterator[int]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), door) as server:
-        server.daemon_threads = False
-        server.block_on_close = True
+    with _Server(door) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
@@ -278,7 +298,7 @@ def identity(issued: list[str]) -> Iterator[dict[str, str]]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_: object) -> None:
             pass
 
     with _served(Door) as port:

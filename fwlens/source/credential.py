@@ -40,7 +40,7 @@ class Credential:
         enable_cae: bool = False,
         **more: object,  # azure-core's protocol demands it
     ) -> "AccessToken":
-        """A token, as azure-core asks for it. A tenant that a service names in its challenge stands back behind `tenant`.
+        """A token, as azure-core asks for it; a tenant that a service names in its challenge stands back.
 
         Raises FwlensError where there is none: azure-core's own error would be tried again for half a minute.
         """

@@ -58,12 +58,10 @@ _NAME: Final = re.compile(r"resolve|getaddrinfo|not known|No address", re.IGNORE
 
 def meaning(error: "AzureError", address: "Address") -> str:
     """What a refusal means and the way out, as half a sentence without its end."""
-    from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ServiceRequestError
+    from azure.core.exceptions import HttpResponseError, ServiceRequestError
 
-    if not isinstance(error, HttpResponseError) or (
-        isinstance(error, ClientAuthenticationError) and not error.response
-    ):
-        return _unsent(error, is_request=isinstance(error, ServiceRequestError), text=str(error))
+    if not isinstance(error, HttpResponseError):
+        return _unsent(str(error)) if isinstance(error, ServiceRequestError) else _BROKEN_OFF
     code = _code(error)
     known = _RIGHTS if code == "AuthorizationPermissionMismatch" and address.sas else _MEANING.get(code)
     if code in (

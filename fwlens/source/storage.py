@@ -242,12 +242,12 @@ class Storage:
         from azure.core.exceptions import HttpResponseError, ResourceModifiedError
 
         client = self._client(blob.address).get_blob_client(blob.address.path)
-        condition = None if blob.appended else MatchConditions.IfNotModified
-        etag = None if blob.appended else blob.etag
+        alone = partial(client.download_blob, at, length, max_concurrency=1, decompress=False)
         try:
-            read = client.download_blob(
-                at, length, max_concurrency=1, decompress=False, etag=etag, match_condition=condition
-            ).readall()
+            if blob.appended:
+                read = alone().readall()
+            else:
+                read = alone(etag=blob.etag, match_condition=MatchConditions.IfNotModified).readall()
         except ResourceModifiedError:
             return b""
         except HttpResponseError as error:

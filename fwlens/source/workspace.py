@@ -248,7 +248,7 @@ def planned(
         for query in asked
         for part in window.days(limits.longest)
     ]  # fmt: skip
-    return tuple(replace(piece, root=f"{piece.label} {piece.query.name}") for piece in pieces)
+    return tuple(replace(piece, root=f"{piece.query.name} {piece.window} {piece.scope.name}") for piece in pieces)
 
 
 def explained(pieces: Sequence[Piece], address: str, *, with_allowed: bool, slot: timedelta) -> str:

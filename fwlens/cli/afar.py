@@ -51,7 +51,7 @@ class Afar:
 
     @property
     def target(self) -> "Target | None":
-        """Where to ask, None where nothing is named. Raises FwlensError for what cannot be, BadParameter for half of it."""
+        """Where to ask, None for nowhere. Raises FwlensError for what cannot be, BadParameter for half of it."""
         if self.workspace or self.resource:
             from fwlens.source.session import Target
 
@@ -124,10 +124,8 @@ def places(ask: "Ask", every: timedelta | None, reach: timedelta = DAY) -> "tupl
     """What Log Analytics has for this ask, whole; with --explain what would be asked, and the end."""
     if ask.target is None:
         return ()
-    found = answers(
-        ask.target, window(ask.since, ask.until, reach, explained=ask.explain), with_allowed=ask.with_allowed, slot=every or DAY,
-        explained=ask.explain,
-    )  # fmt: skip
+    asked = window(ask.since, ask.until, reach, explained=ask.explain)
+    found = answers(ask.target, asked, with_allowed=ask.with_allowed, slot=every or DAY, explained=ask.explain)
     return tuple(each.place for each in found if each.rows)
 
 

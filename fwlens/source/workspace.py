@@ -105,14 +105,16 @@ class Piece:
     def label(self) -> str:
         """`workspace-guid/AZFWNetworkRule 2026-11-20T22:00Z/23:00Z`, with the part where there are several."""
         part = f" part {self.part + 1} of {self.parts}" if self.parts > 1 else ""
-        return f"{self.scope.name}/{self.query.table} {self.window}{part}"
+        return f"{self.scope.name}/{self.query.table or self.query.name} {self.window}{part}"
 
     def smaller(self, limits: Limits) -> "tuple[Piece, ...]":
-        """The same in two pieces; none where it cannot be made smaller."""
+        """The same in two pieces; none where it cannot be made smaller, or where pieces would not fold to the same."""
         half = self.share / 2
+        if "parts" not in self.query.parameters:
+            return ()
         if halves := self.window.halves(limits.floor):
             return tuple(replace(self, window=each, share=half) for each in halves)
-        if self.parts < limits.parts and "parts" in self.query.parameters:
+        if self.parts < limits.parts:
             # What falls on `part` of n falls on `part` or on `part + n` of 2n.
             return tuple(
                 replace(self, part=part, parts=2 * self.parts, share=half)

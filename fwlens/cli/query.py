@@ -15,6 +15,8 @@ query_app = typer.Typer(
 )
 query_app.command("run")(query_run)
 
+WIDTH = 130  # names of tables and queries are long, and are copied
+
 QueryName = Annotated[str, typer.Argument(metavar="NAME", help="A query, as `query list` shows it.")]
 Settings = Annotated[
     list[str] | None,
@@ -30,7 +32,7 @@ def query_list(form: Format = Form.TABLE, output: Output = None) -> None:
     known = query.every()
     if form is Form.TABLE:
         rows = [(one.name, one.table or "all of them", one.title) for one in known]
-        put(table.columns(("query", "table", "what"), rows).encode(), output)
+        put(table.columns(("query", "table", "what it tells"), rows, WIDTH).encode(), output)
         return
     told = [
         {

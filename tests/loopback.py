@@ -20,7 +20,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -107,6 +107,9 @@ class Loopback:
     asked: list[Asked] = field(default_factory=list)
     tokens: list[dict[str, list[str]]] = field(default_factory=list)
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
+    open: Counter[str] = field(default_factory=Counter)
+    most: Counter[str] = field(default_factory=Counter)
+    """The most requests of a kind (`query`, `search`) that were under way at a time."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     address: str = ""
 
@@ -142,6 +145,19 @@ class Loopback:
             self.asked.append(asked)
             self.seen[path, query] += 1
             return self.plan(asked)
+
+    @contextlib.contextmanager
+    def busy(self, path: str) -> Iterator[None]:
+        """Count what is under way at a time."""
+        kind = path.rpartition("/")[2]
+        with self.lock:
+            self.open[kind] += 1
+            self.most[kind] = max(self.most[kind], self.open[kind])
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.open[kind] -= 1
 
 
 @dataclass(frozen=True)
@@ -316,18 +332,20 @@ def handler(server: Loopback) -> type[BaseHTTPRequestHandler]:
                 return
             posted = json.loads(body)
             path = unquote(url.path)
+            with server.busy(path):
+                told = self.told(path, parse_qs(url.query).get("timespan", []), posted)
+            self.reply(told)
+
+        def told(self, path: str, spans: Sequence[str], posted: Mapping[str, Any]) -> Sent:
             fault = server.met(path, posted["query"])
             if fault in FAULTS:
-                self.reply(FAULTS[fault])
-                return
+                return FAULTS[fault]
             if fault.startswith("slow"):
                 time.sleep(float(fault.split()[1]))
-            told = respond(server, path, parse_qs(url.query).get("timespan", []), posted)
+            honest = respond(server, path, spans, posted)
             if fault == "truncated":
-                told = Sent(told.status, told.body, cut=len(told.body) // 2 + 1)
-            if fault == "partial" and told.status == 200:
-                told = partial(told)
-            self.reply(told)
+                return replace(honest, cut=len(honest.body) // 2 + 1)
+            return partial(honest) if fault == "partial" and honest.status == 200 else honest
 
         def reply(self, sent: Sent) -> None:
             if not sent.status:

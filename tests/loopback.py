@@ -114,29 +114,34 @@ class Loopback:
     address: str = ""
 
     @contextlib.contextmanager
-    def serving(self, folder: Path, port: int = 0) -> "Iterator[dict[str, str]]":
-        """Serve, and give the environment in which the real client finds its way here. The folder gets a certificate."""
+    def serving(self, folder: Path, port: int = 0) -> Iterator[dict[str, str]]:
+        """Serve, and give the environment in which the real client finds its way here. The folder gets a certificate.
+
+        Tokens come by plain HTTP, as in an App Service.
+        """
         certificate = folder / "loopback.pem"
         certificate.write_bytes(self_signed())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
-        server = ThreadingHTTPServer(("127.0.0.1", port), handler(self))
-        server.daemon_threads = True
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        self.address = f"https://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
+        api, identity = (ThreadingHTTPServer(("127.0.0.1", each), handler(self)) for each in (port, 0))
+        api.socket = context.wrap_socket(api.socket, server_side=True)
+        self.address = f"https://127.0.0.1:{api.server_port}"
+        threads = [threading.Thread(target=serve, args=[each], daemon=True) for each in (api, identity)]
+        for thread in threads:
+            thread.start()
         try:
             yield {
                 "REQUESTS_CA_BUNDLE": str(certificate),
-                "IDENTITY_ENDPOINT": f"{self.address}/msi/token",
+                "IDENTITY_ENDPOINT": f"http://127.0.0.1:{identity.server_port}/msi/token",
                 "IDENTITY_HEADER": IDENTITY,
                 "NO_PROXY": "127.0.0.1",
             }
         finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
+            for each in (api, identity):
+                each.shutdown()
+                each.server_close()
+            for thread in threads:
+                thread.join()
 
     def met(self, path: str, query: str) -> str:
         """Note a request, and the fault that it meets."""
@@ -296,6 +301,12 @@ def unsearchable(query: str, spans: Sequence[str]) -> Sent | None:
     if re.search(r"\b(?:join|union|find|externaldata)\b", re.sub(r"//.*", "", query)):
         return error(400, *BAD, ("SeveralTables", "The query should contain a single Basic or Auxiliary Logs table."))
     return None
+
+
+def serve(server: ThreadingHTTPServer) -> None:
+    """Answer until it is shut down; a connection that stays open does not hold that up."""
+    server.daemon_threads = True
+    server.serve_forever(poll_interval=0.05)
 
 
 def handler(server: Loopback) -> type[BaseHTTPRequestHandler]:

@@ -51,6 +51,12 @@ def told_apart(read: Flows) -> pl.DataFrame:
     return read.rows.drop("origin").sort(KEY)
 
 
+def account(read: Flows) -> dict[str, int]:
+    """How many rows were used, and set aside for which reason; a table holds no damaged line as a file does."""
+    reasons = {each.reason: each.rows for each in read.ledger.set_aside if each.reason != "malformed: not JSON"}
+    return {"used": read.ledger.rows_used, **reasons}
+
+
 def from_files() -> Flows:
     """The files of the sample night that the loopback's tables hold too."""
     names = ("azfw.jsonl", "azdiag.jsonl", "azurenetworkanalytics-cl.json", "ntanetanalytics.csv")
@@ -63,7 +69,7 @@ def test_what_is_pulled_is_what_the_files_hold(tmp_path: Path, monkeypatch: pyte
     read, files = source.read([], places=places), from_files()
     assert read.faults == files.faults == ()
     assert_frame_equal(told_apart(read), told_apart(files))
-    assert (read.ledger.rows_read, read.ledger.rows_used) == (files.ledger.rows_read, files.ledger.rows_used)
+    assert account(read) == account(files)
     assert [place.label for place in places] == [
         f"{WORKSPACE}/{table} 2026-11-20T22:00Z/2026-11-21T00:00Z"
         for table in (
@@ -92,7 +98,7 @@ def test_whatever_goes_wrong_on_the_way_the_same_flows_come(
     assert len(met) > len(PASSING) / 2
     read, files = source.read([], places=places), from_files()
     assert_frame_equal(told_apart(read), told_apart(files))
-    assert (read.ledger.rows_read, read.ledger.rows_used) == (files.ledger.rows_read, files.ledger.rows_used)
+    assert account(read) == account(files)
 
 
 TOLD = {
@@ -327,7 +333,7 @@ def test_progress_is_told_by_window_and_ends_at_one(tmp_path: Path, monkeypatch:
     shares = [there for _, there in watched]
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0.0, 1.0)
-    assert len(shares) > 3
+    assert 0.5 in shares
 
 
 def test_no_more_than_four_questions_are_open_at_a_time_and_two_searches(

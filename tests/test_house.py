@@ -26,7 +26,7 @@ ARROWS: dict[str, set[str]] = {
     "document": {"errors", "names", "proof", "rule"},
     "query": {"errors"},
     # stages
-    "source": {"errors", "flow", "ledger", "rule"},
+    "source": {"errors", "flow", "ledger", "query", "rule"},
     "catalog": {"errors", "names", "requirement", "rule"},
     "match": {"address", "flow", "names", "requirement", "rule", "tags"},
     "cover": set(),

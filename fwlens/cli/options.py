@@ -56,7 +56,7 @@ class PlatformName(StrEnum):
 
 
 Logs = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
         metavar="LOG", help="Files, folders, globs, addresses of blobs, or - for standard input.", show_default=False
     ),

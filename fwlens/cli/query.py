@@ -6,12 +6,14 @@ from typing import Annotated
 import typer
 
 from fwlens.cli.options import Form, Format, Output
+from fwlens.cli.query_run import query_run
 from fwlens.cli.terminal import put
 from fwlens.errors import FwlensError
 
 query_app = typer.Typer(
     help="KQL for Log Analytics: runs in the portal as it stands.", no_args_is_help=True, rich_markup_mode=None
 )
+query_app.command("run")(query_run)
 
 WIDTH = 130  # names of tables and queries are long, and are copied
 

@@ -1,0 +1,298 @@
+"""Knows how Spark folds logs: it reads blobs and tables, each task folds its share, and `groupBy` folds the shares.
+
+Blobs come through Spark's `binaryFile` source, because that reads wherever Spark reads (`abfss:`, volumes, lakehouses,
+local folders) with the credentials that Spark has: https://spark.apache.org/docs/latest/sql-data-sources-binaryFile.html
+It packs small blobs into a task by their sizes (`spark.sql.files.maxPartitionBytes`, 128 MB) and splits none; a larger
+one is read in pieces, by its lines.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial, reduce
+from glob import glob
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from fwlens import source
+from fwlens.errors import FwlensError
+from fwlens.flow import CAUSES, FLOW, KEY, Span
+from fwlens.ledger import Ledger, Share, add_up, together
+from fwlens.scale import share
+from fwlens.scale.share import Asked, Told
+from fwlens.source.files import Input
+from fwlens.source.format import plain_name
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+PIECE: Final = 128 << 20
+"""A blob with more bytes is read in pieces if its name says that it has lines."""
+WHOLE: Final = 512 << 20
+"""A blob with more bytes that has no lines to split it at is not read: a task would need several times its size."""
+_LINES: Final = (".json", ".jsonl", ".ndjson", ".log", ".txt")
+_TOO_LARGE: Final = f"larger than {WHOLE >> 20} MB and not splittable by lines"
+_EXPORT: Final = "Export Azure Firewall, NSG or VNet flow logs as JSON, CSV or Parquet."
+_INSTALL: Final = "%pip install fwlens in the first cell of a notebook, or as a library of the cluster"
+_SAID: Final = 400
+_BLOBS: Final = "binaryFile"
+_REMOTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What Spark folded: `rows` in the order of `flow.fold` (times are timestamps, `events` is a long), the ledger of
+    all inputs, faults to tell, and the service-tag files that lay among the logs.
+
+    With slots each row has the begin of its slot in `slot`. The rows are held by Spark; `rows.unpersist()` lets go.
+    """
+
+    rows: "DataFrame"
+    ledger: Ledger
+    faults: tuple[str, ...] = ()
+    service_tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """The inputs as Spark is to open them, what Spark found there, and what is not there."""
+
+    paths: tuple[str, ...]
+    sizes: tuple[tuple[str, int], ...]
+    asked: Asked
+    faults: tuple[str, ...]
+    shares: tuple[Share, ...]
+
+
+def flows(
+    spark: "SparkSession",
+    logs: "str | Sequence[str] | DataFrame",
+    *,
+    with_allowed: bool = False,
+    span: Span = Span(),
+    label: str = "table",
+) -> Folded:
+    """Fold logs on Spark: paths, folders and globs that Spark can open, or a table with Azure's column names.
+
+    `label` names the table in the ledger and as the origin of its flows. Raises FwlensError where Spark fails; what is
+    wrong with single inputs is told in `faults`, and all others are read.
+    """
+    from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+    from pyspark.errors import PySparkException
+
+    asked = Asked(span, with_allowed, version=share.mine())
+    try:
+        if isinstance(logs, str):
+            return _of_paths(spark, [logs], asked)
+        if isinstance(logs, Sequence):
+            return _of_paths(spark, logs, asked)
+        return _of_table(logs, asked, label)
+    except (PySparkException, Py4JError) as error:
+        raise FwlensError(_why(str(error))) from None
+
+
+def _of_table(table: "DataFrame", asked: Asked, label: str) -> Folded:
+    from pyspark.sql.types import StructType
+
+    inner = next((field for field in table.schema.fields if field.name == "properties"), None)
+    if inner is not None and isinstance(inner.dataType, StructType):  # as storage and Event Hub write records
+        there = {name.casefold() for name in table.columns}
+        names = [field.name for field in inner.dataType.fields if field.name.casefold() not in there]
+        table = table.select("*", *(f"properties.`{name}`" for name in names)).drop("properties")
+    known = [name for name in table.columns if "`" not in name and plain_name(name) in source.COLUMNS]
+    if not known:
+        raise FwlensError(f"{label}: the table has no column that fwlens knows. {_EXPORT}")
+    columns = table.select(*(f"`{name}`" for name in known))
+    parts = columns.mapInArrow(partial(share.of_table, asked, label), share.SCHEMA)
+    rows, ledger, faults = _folded(parts, asked)
+    if not any(account.format != "unknown" for account in ledger.inputs):
+        faults = (*faults, f"{label}: holds no log that fwlens knows. {_EXPORT}")
+    return Folded(rows, ledger, faults)
+
+
+def _of_paths(spark: "SparkSession", logs: Sequence[str], asked: Asked) -> Folded:
+    listing = _listed(spark, logs, asked)
+    asked = listing.asked
+    parts = _parts(spark, listing)
+    rows, ledger, faults = _folded(parts, asked)
+    seen = {account.path for account in ledger.inputs}
+    labels = {_label(share.shown(asked, path)): size for path, size in listing.sizes}
+    lost, shares = list(listing.faults), list(listing.shares)
+    for path in sorted(set(labels) - seen):
+        large = labels[path] > WHOLE
+        shares.append(Share(path, frozenset(), 0, 0, ((_TOO_LARGE if large else source.FORBIDDEN, 0, 1),)))
+        way_out = "Split it, or read it with fwlens recommend." if large else "Check that it is whole and still there."
+        lost.append(f"{path}: {'is ' + _TOO_LARGE if large else 'Spark cannot read it'}. {way_out}")
+    ledger = together([ledger, add_up(shares)])
+    faults = (*faults, *lost)
+    formats = {name for account in ledger.inputs for name in account.format.split(", ")}
+    if not faults and not formats - {"unknown", source.TAGS}:
+        faults = (f"None of these {len(ledger.inputs)} files holds a log that fwlens knows. {_EXPORT}",)
+    tags = tuple(account.path for account in ledger.inputs if source.TAGS in account.format.split(", "))
+    return Folded(rows, ledger, tuple(sorted(faults)), tags)
+
+
+def _listed(spark: "SparkSession", logs: Sequence[str], asked: Asked) -> _Listing:
+    """What lies behind the inputs. A place on this machine is found as other commands find it, and keeps its name."""
+    places = [place for log in logs for place in _places(log)]
+    names = tuple(sorted({(theirs, given) for theirs, given in places if theirs != given}, reverse=True))
+    found, missing = _sizes(spark, [theirs for theirs, _ in places])
+    asked = replace(asked, names=names)
+    sizes = dict(found)
+    labels = {share.shown(asked, path) for path in sizes}
+    faults, shares = [], []
+    for theirs, given in dict(places).items():
+        label = _label(given)
+        if theirs in missing:
+            shares.append(Share(label, frozenset(), 0, 0, ((source.FORBIDDEN, 0, 1),)))
+            faults.append(f"{label}: cannot be read (No such file or directory). Check the path and its permissions.")
+        elif not _glob(theirs) and not any(one == given or one.startswith(f"{given.rstrip('/')}/") for one in labels):
+            shares.append(Share(label, frozenset(), 0, 0, ((source.NO_FILES, 0, 1),)))
+            faults.append(f"{label}: the folder holds no files. Name a folder or file with exported logs.")
+    there = [theirs for theirs, _ in places if theirs not in missing]
+    asked = replace(asked, named=frozenset(given for _, given in places) & labels, alone=len(sizes) == 1 and not shares)
+    return _Listing(tuple(there), tuple(sorted(sizes.items())), asked, tuple(faults), tuple(shares))
+
+
+def _places(log: str) -> list[tuple[str, str]]:
+    """The places behind an input, each as Spark calls it and as a person does. A URI is Spark's own matter."""
+    log = _plain(log)
+    if _REMOTE.match(log):
+        return [(log.rstrip("/"), log.rstrip("/"))]
+    path = Path(log)
+    matches = [log] if path.exists() else sorted(glob(log, recursive=True)) or [log]  # noqa: PTH207
+    return [(str(Path(match).resolve()), match) for match in matches]
+
+
+def _label(path: str) -> str:
+    return Input(path, named=True).label
+
+
+def _glob(path: str) -> bool:
+    return bool(_REMOTE.match(path)) and any(mark in path for mark in "*?[{")
+
+
+def _spelled(path: str) -> str:
+    """A place as Spark opens it: in a path of this machine no character is a pattern."""
+    if not path.startswith("/"):
+        return path
+    return "file:" + "".join(f"\\{char}" if char in "\\{}[]*?" else char for char in path)
+
+
+def _sizes(spark: "SparkSession", paths: list[str]) -> tuple[list[tuple[str, int]], set[str]]:
+    """All files with their sizes, and the inputs that are not there, which are looked for only if one is missing."""
+    from pyspark.errors import AnalysisException
+
+    if not paths:
+        return [], set()
+    try:
+        listed = _blobs(spark, paths).select("path", "length").collect()
+        return [(row["path"], row["length"]) for row in listed], set()
+    except AnalysisException as error:
+        if "PATH_NOT_FOUND" not in str(error) and "Path does not exist" not in str(error):
+            raise
+    if len(paths) == 1:
+        return [], {paths[0]}
+    half = len(paths) // 2
+    (left, gone), (right, lost) = _sizes(spark, paths[:half]), _sizes(spark, paths[half:])
+    return left + right, gone | lost
+
+
+def _blobs(spark: "SparkSession", paths: Sequence[str]) -> "DataFrame":
+    """Blobs and their contents. One that is damaged or gone by then is passed over, and missed afterwards."""
+    reader = spark.read.format(_BLOBS).option("recursiveFileLookup", True)
+    return reader.option("ignoreCorruptFiles", True).option("ignoreMissingFiles", True).load([*map(_spelled, paths)])
+
+
+def _parts(spark: "SparkSession", listing: _Listing) -> "DataFrame":
+    """The shares of all tasks: of blobs, and of pieces of large ones."""
+    from pyspark.sql import functions as sql
+
+    in_lines = [path for path, size in listing.sizes if size > PIECE and path.lower().endswith(_LINES)]
+    whole = [path for path, size in listing.sizes if PIECE < size <= WHOLE and path not in set(in_lines)]
+    parts = [spark.createDataFrame([], share.SCHEMA)]
+    fold = partial(share.of_blobs, listing.asked)
+    if any(size <= PIECE for _, size in listing.sizes):
+        small = _blobs(spark, listing.paths).where(sql.col("length") <= PIECE).select("path", "content")
+        parts.append(small.mapInArrow(fold, share.SCHEMA))
+    if whole:
+        parts.append(_blobs(spark, [*map(_plain, whole)]).select("path", "content").mapInArrow(fold, share.SCHEMA))
+    if in_lines:
+        lines = spark.read.option("lineSep", "\n").text([_spelled(_plain(path)) for path in in_lines])
+        pieces = lines.select(
+            sql.col("_metadata.file_path").alias("path"),
+            sql.col("_metadata.file_block_start").alias("start"),
+            sql.col("value").cast("binary").alias("value"),
+        )
+        parts.append(pieces.mapInArrow(partial(share.of_lines, listing.asked), share.SCHEMA))
+    return reduce(lambda one, other: one.unionByName(other), parts)
+
+
+def _plain(path: str) -> str:
+    """A path that Spark listed, as one of this machine if it is one."""
+    return f"/{path.removeprefix('file:').lstrip('/')}" if path.startswith("file:") else path
+
+
+def _folded(parts: "DataFrame", asked: Asked) -> "tuple[DataFrame, Ledger, tuple[str, ...]]":
+    """The shares folded by Spark, read once for flows and ledger."""
+    from pyspark.sql import functions as sql
+
+    most = sql.lit(share.MOST)
+    folded = _held(
+        parts.groupBy(*share.BY).agg(
+            sql.min("first_seen").alias("first_seen"),
+            sql.max("last_seen").alias("last_seen"),
+            sql.coalesce(sql.try_sum("events"), most).alias("events"),
+            sql.min("origin").alias("origin"),
+            sql.min("rule").alias("rule"),
+        )
+    )
+    told = folded.where(sql.col("share").isNotNull()).select("share", "events").collect()
+    shares = [(msgspec.json.decode(row["share"], type=Told), int(row["events"])) for row in told]
+    ledger = together(each.ledger for each, copies in shares for _ in range(copies))
+    faults = tuple(dict.fromkeys(fault for each, _ in shares for fault in each.faults))
+    flows = folded.where(sql.col("share").isNull()).orderBy(*_order())
+    cells = [_cell(name) for name in (("slot", *FLOW) if asked.span.every else FLOW)]
+    return flows.select(*cells), ledger, faults
+
+
+def _cell(name: str) -> "Column":
+    from pyspark.sql import functions as sql
+
+    return sql.timestamp_micros(name).alias(name) if name in share.TIMES else sql.col(name)
+
+
+def _order() -> "list[Column]":
+    """The total order of `flow.fold`: causes in their own order, what is missing last."""
+    from pyspark.sql import functions as sql
+
+    rank = sql.when(sql.lit(False), -1)
+    for i, cause in enumerate(CAUSES.categories):
+        rank = rank.when(sql.col("cause") == cause, i)
+    names = ("slot", *(name for name in KEY if name != "rule"), "folded")
+    return [(rank if name == "cause" else sql.col(name)).asc_nulls_last() for name in names]
+
+
+def _held(folded: "DataFrame") -> "DataFrame":
+    """The folded shares, kept by Spark so that no log is read twice. A serverless Databricks keeps none:
+    https://learn.microsoft.com/azure/databricks/compute/serverless/limitations."""
+    from pyspark.errors import PySparkException
+
+    try:
+        return folded.persist()
+    except PySparkException:
+        return folded
+
+
+def _why(text: str) -> str:
+    """What Spark says of a failure, in one sentence with the way out."""
+    if found := re.search(r"No module named '([A-Za-z0-9_.]+)'", text):
+        return f"Spark's workers have no {found[1]}: install fwlens on them too ({_INSTALL})."
+    if found := re.search(r"fwlens [0-9a-z.+]+ asks and fwlens [0-9a-z.+]+ is installed on a worker", text):
+        return f"{found[0]}: install the same version on both ({_INSTALL})."
+    if lines := re.findall(r"^[A-Za-z_.]+(?:Error|Exception): .+", text, re.MULTILINE):
+        text = lines[-1]
+    plain = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return f"Spark could not do it: {plain[:_SAID]}{'…' if len(plain) > _SAID else ''}"

@@ -1,0 +1,53 @@
+"""Knows flows that were folded before: a table with all columns of the Flow frame, as fwlens itself writes it.
+
+Such a file is a log like any other: its rows are counted, and held to every law again, for anybody may have written it.
+"""
+
+from typing import Final
+
+import polars as pl
+
+from fwlens.flow import ACTIONS, CAUSES, FLOW, KEY, PLANES
+from fwlens.source.format import Format, when_text
+
+TABLE: Final = "flows"
+STRANGE: Final = "malformed: not a flow of fwlens"
+_UNPRINTABLE: Final = r"[\p{C}\p{Zl}\p{Zp}]"
+_LONGEST: Final = 1000
+
+
+def is_folded(frame: pl.DataFrame) -> bool:
+    """Whether a table of texts is a Flow frame: all its columns are there, by their very names."""
+    return set(FLOW) <= set(frame.columns)
+
+
+def _entries(raw: pl.LazyFrame) -> pl.LazyFrame:
+    """A row is a log entry with the times and the number of events that it was folded with."""
+    denied = pl.col("action") == "Deny"
+    sound = (
+        pl.col("action").is_in(ACTIONS.categories)
+        & pl.col("plane").is_in(PLANES.categories)
+        & pl.when(denied).then(pl.col("cause").is_in(CAUSES.categories)).otherwise(pl.col("cause").is_null())
+    ).fill_null(value=False)
+    texts = [name for name in KEY if name not in ("cause", "plane")]
+    return raw.select(
+        *texts,
+        cause=pl.when(sound).then("cause"),
+        plane=pl.when(sound).then("plane"),
+        first_seen=when_text(pl.col("first_seen")),
+        last_seen=when_text(pl.col("last_seen")),
+        events=pl.col("events").cast(pl.UInt64, strict=False),
+        fault=pl.when(~sound).then(pl.lit(STRANGE)),
+        rows=pl.lit(1, pl.UInt32),
+        line="line",
+    )
+
+
+def origins(raw: pl.DataFrame, place: str) -> pl.DataFrame:
+    """Where the first entry of each row was written (`first`), for the place where the row itself stands (`origin`)."""
+    first = pl.col("origin").str.replace_all(_UNPRINTABLE, "\N{REPLACEMENT CHARACTER}").str.slice(0, _LONGEST)
+    here = pl.concat_str(pl.lit(place), pl.lit(":"), "line")
+    return raw.select(origin=here, first=pl.when(first != "").then(first)).drop_nulls()
+
+
+FORMAT: Final = Format(name="folded", tables={TABLE: TABLE}, columns=tuple(FLOW), entries=_entries)

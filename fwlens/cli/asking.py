@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fwlens.cli.options import Breadth, PlatformName
-from fwlens.cli.terminal import Progress
+from fwlens.cli.terminal import Progress, tell
 from fwlens.errors import FwlensError
 
 if TYPE_CHECKING:
@@ -73,9 +73,12 @@ def shaped(
 def flows_of(ask: "Ask", every: "timedelta | None" = None) -> "Flows":
     """Read the logs, with a bar where somebody watches."""
     from fwlens import run
+    from fwlens.source import folded
 
     with Progress() as progress:
-        return run.flows_of(ask, sys.stdin.buffer, progress, every)
+        read = run.flows_of(ask, sys.stdin.buffer, progress, every)
+    tell(folded.told(read.ledger, spans=bool(ask.since or ask.until or every)))
+    return read
 
 
 def matched_of(ask: "Ask") -> "Matched":

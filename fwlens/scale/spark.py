@@ -7,7 +7,7 @@ one is read in pieces, by its lines.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from glob import glob
@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
+import polars as pl
 
-from fwlens import source
+from fwlens import flow, source
 from fwlens.errors import FwlensError
 from fwlens.flow import CAUSES, FLOW, KEY, Span
 from fwlens.ledger import Ledger, Share, add_up, together
 from fwlens.scale import share
 from fwlens.scale.share import Asked, Told
+from fwlens.source import files
 from fwlens.source.files import Input
 from fwlens.source.format import plain_name
 
@@ -37,6 +39,7 @@ _TOO_LARGE: Final = f"larger than {WHOLE >> 20} MB and not splittable by lines"
 _EXPORT: Final = "Export Azure Firewall, NSG or VNet flow logs as JSON, CSV or Parquet."
 _INSTALL: Final = "%pip install fwlens in the first cell of a notebook, or as a library of the cluster"
 _SAID: Final = 400
+_NOTHING: Final = "the folder holds no files. Name a folder or file with exported logs."
 _BLOBS: Final = "binaryFile"
 _REMOTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
@@ -56,7 +59,7 @@ class Folded:
 
 
 @dataclass(frozen=True, slots=True)
-class _Listing:
+class Listing:
     """The inputs as Spark is to open them, what Spark found there, and what is not there."""
 
     paths: tuple[str, ...]
@@ -79,17 +82,36 @@ def flows(
     `label` names the table in the ledger and as the origin of its flows. Raises FwlensError where Spark fails; what is
     wrong with single inputs is told in `faults`, and all others are read.
     """
-    from py4j.protocol import Py4JError  # type: ignore[import-untyped]
-    from pyspark.errors import PySparkException
-
     asked = Asked(span, with_allowed, version=share.mine())
     try:
         if isinstance(logs, str):
-            return _of_paths(spark, [logs], asked)
+            return of_listing(spark, listed(spark, [logs], asked))
         if isinstance(logs, Sequence):
-            return _of_paths(spark, logs, asked)
+            return of_listing(spark, listed(spark, logs, asked))
         return _of_table(logs, asked, label)
-    except (PySparkException, Py4JError) as error:
+    except _failures() as error:
+        raise FwlensError(_why(str(error))) from None
+
+
+def fetched(folded: Folded) -> pl.DataFrame:
+    """The flows as a frame on the driver, as if folded there: `flow.FLOW`, with `slot` first where asked for."""
+    rows = pl.DataFrame(folded.rows.toArrow())
+    times = [name for name in share.TIMES if name in rows.columns]
+    utc = rows.with_columns(pl.col(name).dt.convert_time_zone("UTC") for name in times)
+    typed = utc.with_columns(pl.col(name).cast(kind) for name, kind in FLOW.items())
+    return flow.fold(typed, *(name for name in times if name == "slot"))
+
+
+def is_remote(place: str) -> bool:
+    """Whether a place is Spark's own matter: a URI."""
+    return bool(_REMOTE.match(place))
+
+
+def write(folded: Folded, place: str) -> None:
+    """Write the flows with Spark, as a folder of Parquet files. Raises FwlensError where something is there."""
+    try:
+        folded.rows.write.parquet(place)
+    except _failures() as error:
         raise FwlensError(_why(str(error))) from None
 
 
@@ -112,11 +134,13 @@ def _of_table(table: "DataFrame", asked: Asked, label: str) -> Folded:
     return Folded(rows, ledger, faults)
 
 
-def _of_paths(spark: "SparkSession", logs: Sequence[str], asked: Asked) -> Folded:
-    listing = _listed(spark, logs, asked)
+def of_listing(spark: "SparkSession", listing: Listing) -> Folded:
+    """Fold what was listed; what cannot be read then is missed, and told."""
     asked = listing.asked
-    parts = _parts(spark, listing)
-    rows, ledger, faults = _folded(parts, asked)
+    try:
+        rows, ledger, faults = _folded(_parts(spark, listing), asked)
+    except _failures() as error:
+        raise FwlensError(_why(str(error))) from None
     seen = {account.path for account in ledger.inputs}
     labels = {_label(share.shown(asked, path)): size for path, size in listing.sizes}
     lost, shares = list(listing.faults), list(listing.shares)
@@ -134,26 +158,48 @@ def _of_paths(spark: "SparkSession", logs: Sequence[str], asked: Asked) -> Folde
     return Folded(rows, ledger, tuple(sorted(faults)), tags)
 
 
-def _listed(spark: "SparkSession", logs: Sequence[str], asked: Asked) -> _Listing:
+def listed(spark: "SparkSession", logs: Sequence[str], asked: Asked) -> Listing:
     """What lies behind the inputs. A place on this machine is found as other commands find it, and keeps its name."""
-    places = [place for log in logs for place in _places(log)]
-    names = tuple(sorted({(theirs, given) for theirs, given in places if theirs != given}, reverse=True))
-    found, missing = _sizes(spark, [theirs for theirs, _ in places])
+    places = dict(place for log in logs for place in _places(log))
+    names = tuple(sorted(((theirs, given) for theirs, given in places.items() if theirs != given), reverse=True))
     asked = replace(asked, names=names)
-    sizes = dict(found)
-    labels = {share.shown(asked, path) for path in sizes}
-    faults, shares = [], []
-    for theirs, given in dict(places).items():
-        label = _label(given)
-        if theirs in missing:
-            shares.append(Share(label, frozenset(), 0, 0, ((source.FORBIDDEN, 0, 1),)))
-            faults.append(f"{label}: cannot be read (No such file or directory). Check the path and its permissions.")
-        elif not _glob(theirs) and not any(one == given or one.startswith(f"{given.rstrip('/')}/") for one in labels):
-            shares.append(Share(label, frozenset(), 0, 0, ((source.NO_FILES, 0, 1),)))
-            faults.append(f"{label}: the folder holds no files. Name a folder or file with exported logs.")
-    there = [theirs for theirs, _ in places if theirs not in missing]
-    asked = replace(asked, named=frozenset(given for _, given in places) & labels, alone=len(sizes) == 1 and not shares)
-    return _Listing(tuple(there), tuple(sorted(sizes.items())), asked, tuple(faults), tuple(shares))
+    found, missing = _sizes(spark, [*places])
+    labels = {_label(share.shown(asked, path)) for path, _ in found}
+    passed = [each for theirs, given in places.items() for each in _passed_over(theirs, given, labels, missing)]
+    alone = len(found) + len(passed) == 1
+    return Listing(
+        paths=tuple(theirs for theirs in places if theirs not in missing),
+        sizes=tuple(found),
+        asked=replace(asked, named=frozenset(places.values()), alone=alone and not passed),
+        faults=tuple(fault for _, fault, named in passed if named or alone),
+        shares=tuple(Share(label, frozenset(), 0, 0, ((reason, 0, 1),)) for (label, reason), _, _ in passed),
+    )
+
+
+def _passed_over(
+    theirs: str, given: str, labels: set[str], missing: set[str]
+) -> Iterator[tuple[tuple[str, str], str, bool]]:
+    """The files and folders behind an input that Spark did not list: each with the reason, what is to be told, and
+    whether it is told of a file that nobody named."""
+    label = _label(given)
+    if theirs in missing:
+        said = f"{label}: cannot be read (No such file or directory). Check the path and its permissions."
+        yield (label, source.FORBIDDEN), said, True
+    elif _REMOTE.match(theirs):
+        if not labels:
+            yield (label, source.NO_FILES), f"{label}: {_NOTHING}", True
+    else:
+        for place in files.inputs([given]):
+            path = Path(place.path)
+            if place.label in labels:
+                continue
+            if path.is_dir():
+                yield (place.label, source.NO_FILES), f"{place.label}: {_NOTHING}", place.named
+            elif path.exists() and not path.stat().st_size:
+                yield (place.label, source.EMPTY), f"{place.label}: is empty. {_EXPORT}", place.named
+            else:
+                said = f"{place.label}: Spark passes over it, as over all names that begin with _. Name it otherwise."
+                yield (place.label, source.FORBIDDEN), said, True
 
 
 def _places(log: str) -> list[tuple[str, str]]:
@@ -206,7 +252,7 @@ def _blobs(spark: "SparkSession", paths: Sequence[str]) -> "DataFrame":
     return reader.option("ignoreCorruptFiles", True).option("ignoreMissingFiles", True).load([*map(_spelled, paths)])
 
 
-def _parts(spark: "SparkSession", listing: _Listing) -> "DataFrame":
+def _parts(spark: "SparkSession", listing: Listing) -> "DataFrame":
     """The shares of all tasks: of blobs, and of pieces of large ones."""
     from pyspark.sql import functions as sql
 
@@ -284,6 +330,14 @@ def _held(folded: "DataFrame") -> "DataFrame":
         return folded.persist()
     except PySparkException:
         return folded
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What Spark raises."""
+    from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+    from pyspark.errors import PySparkException
+
+    return PySparkException, Py4JError
 
 
 def _why(text: str) -> str:

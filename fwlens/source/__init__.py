@@ -31,7 +31,7 @@ _MARKS: Final = (*(mark for form in FORMATS for _, mark in form.marks), ("msg_s"
 COLUMNS: Final = frozenset(name.casefold() for name in (*_COLUMNS, *COMMON, *folded.FORMAT.columns))
 """Every column of a table that is looked at, in small letters: all others need not be fetched."""
 _UNKNOWN: Final = "no known table of Azure Firewall, NSG or VNet flow logs"
-_EMPTY: Final = "empty file"
+EMPTY: Final = "empty file"
 TAGS: Final = "service-tags"
 NO_FILES: Final = "folder without files"
 FORBIDDEN: Final = "cannot be read"
@@ -188,7 +188,7 @@ def _read_input(reading: _Reading, stdin: IO[bytes] | None) -> _Reading:
 def _nothing(reading: _Reading) -> str:
     """Why a file has given no row of any format."""
     reasons = [reason for reason, _, _ in reading.set_aside]
-    if _EMPTY in reasons and len(reasons) == 1:
+    if EMPTY in reasons and len(reasons) == 1:
         return "is empty"
     if not reasons:
         return "holds no rows"
@@ -200,7 +200,7 @@ def _nothing(reading: _Reading) -> str:
 def _read_content(reading: _Reading, content: Content) -> None:
     match content.container:
         case Container.EMPTY:
-            reading.set_aside.append((_EMPTY, 0, 1))
+            reading.set_aside.append((EMPTY, 0, 1))
         case Container.JSON_LINES:
             _read_lines(reading, content)
         case Container.DOCUMENT | Container.VALUES:

@@ -3,11 +3,14 @@
 Such a file is a log like any other: its rows are counted, and held to every law again, for anybody may have written it.
 """
 
+from pathlib import Path
 from typing import Final
 
+import msgspec
 import polars as pl
 
 from fwlens.flow import ACTIONS, CAUSES, FLOW, KEY, PLANES
+from fwlens.ledger import Ledger
 from fwlens.source.format import Format, when_text
 
 TABLE: Final = "flows"
@@ -48,6 +51,45 @@ def origins(raw: pl.DataFrame, place: str) -> pl.DataFrame:
     first = pl.col("origin").str.replace_all(_UNPRINTABLE, "\N{REPLACEMENT CHARACTER}").str.slice(0, _LONGEST)
     here = pl.concat_str(pl.lit(place), pl.lit(":"), "line")
     return raw.select(origin=here, first=pl.when(first != "").then(first)).drop_nulls()
+
+
+class _Beside(msgspec.Struct):
+    rows_read: int
+    rows_set_aside: int
+    inputs: list[msgspec.Raw]
+    faults: list[str]
+
+
+def beside(path: Path) -> Path:
+    """Where the ledger of a file of folded flows lies: `flows.ledger.json` for `flows.parquet`."""
+    return path.with_name(f"{path.name.removesuffix('.parquet')}.ledger.json")
+
+
+def told(ledger: Ledger, *, spans: bool) -> tuple[str, ...]:
+    """What to say of folded files among the inputs: what they were folded from, and, where `spans` of time are asked
+    for, that a row has only two times."""
+    lines, seen = [], set[Path]()
+    for account in ledger.inputs:
+        if account.format != FORMAT.name:
+            continue
+        path = Path(account.path)
+        places = [(beside(path), path), (beside(path.parent), path.parent)]  # Spark writes a folder of files
+        place, what = next((pair for pair in places if pair[0].is_file()), places[0])
+        if place in seen:
+            continue
+        seen.add(place)
+        try:
+            was = msgspec.json.decode(place.read_bytes(), type=_Beside)
+        except (OSError, ValueError):
+            continue
+        faults = f" {len(was.faults):,} faults were told then: flows may be missing." if was.faults else ""
+        lines.append(
+            f"{what}: folded from {was.rows_read:,} rows of {len(was.inputs):,} inputs, of which "
+            f"{was.rows_set_aside:,} were set aside ({place.name} says why).{faults}"
+        )
+    if spans and any(account.format == FORMAT.name for account in ledger.inputs):
+        lines.append("Folded flows count at the time at which they were first seen: fold with --slot for finer times.")
+    return tuple(lines)
 
 
 FORMAT: Final = Format(name="folded", tables={TABLE: TABLE}, columns=tuple(FLOW), entries=_entries)

@@ -9,6 +9,7 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 from typing import Final
 from urllib.parse import unquote
 
@@ -77,8 +78,10 @@ def shown(asked: Asked, path: str) -> str:
     """A path as a person knows it: without Spark's `file:`, and beginning as it was given."""
     plain = f"/{path.removeprefix('file:').lstrip('/')}" if path.startswith("file:") else path
     for theirs, given in asked.names:
-        if plain == theirs or plain.startswith(f"{theirs.rstrip('/')}/"):
-            return given.rstrip("/") + plain[len(theirs.rstrip("/")) :] if plain != theirs else given
+        if plain == theirs:
+            return given
+        if plain.startswith(f"{theirs.rstrip('/')}/"):
+            return str(Path(given, plain[len(theirs.rstrip("/")) + 1 :]))
     return plain
 
 

@@ -17,6 +17,7 @@ TABLE: Final = "flows"
 STRANGE: Final = "malformed: not a flow of fwlens"
 _UNPRINTABLE: Final = r"[\p{C}\p{Zl}\p{Zp}]"
 _LONGEST: Final = 1000
+_MOST_EVENTS: Final = 1 << 48
 
 
 def is_folded(frame: pl.DataFrame) -> bool:
@@ -27,19 +28,23 @@ def is_folded(frame: pl.DataFrame) -> bool:
 def _entries(raw: pl.LazyFrame) -> pl.LazyFrame:
     """A row is a log entry with the times and the number of events that it was folded with."""
     denied = pl.col("action") == "Deny"
+    first, last = when_text(pl.col("first_seen")), when_text(pl.col("last_seen"))
+    events = pl.col("events").cast(pl.UInt64, strict=False)
     sound = (
-        pl.col("action").is_in(ACTIONS.categories)
-        & pl.col("plane").is_in(PLANES.categories)
-        & pl.when(denied).then(pl.col("cause").is_in(CAUSES.categories)).otherwise(pl.col("cause").is_null())
+        pl.col("action").is_in(ACTIONS.categories.to_list())
+        & pl.col("plane").is_in(PLANES.categories.to_list())
+        & pl.when(denied).then(pl.col("cause").is_in(CAUSES.categories.to_list())).otherwise(pl.col("cause").is_null())
+        & (first <= last)
+        & events.is_between(1, _MOST_EVENTS)
     ).fill_null(value=False)
     texts = [name for name in KEY if name not in ("cause", "plane")]
     return raw.select(
         *texts,
         cause=pl.when(sound).then("cause"),
         plane=pl.when(sound).then("plane"),
-        first_seen=when_text(pl.col("first_seen")),
-        last_seen=when_text(pl.col("last_seen")),
-        events=pl.col("events").cast(pl.UInt64, strict=False),
+        first_seen=first,
+        last_seen=last,
+        events=events,
         fault=pl.when(~sound).then(pl.lit(STRANGE)),
         rows=pl.lit(1, pl.UInt32),
         line="line",

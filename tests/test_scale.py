@@ -19,6 +19,7 @@ from fwlens.errors import FwlensError
 from fwlens.flow import FLOW, Span
 from fwlens.scale import session, share
 from fwlens.scale import spark as scale
+from fwlens.scale.listing import listed
 from fwlens.scale.share import Asked
 from fwlens.scale.spark import Folded
 from fwlens.source import Flows
@@ -37,6 +38,8 @@ CONF = {
     "spark.sql.session.timeZone": "America/New_York",  # whatever a cluster is set to
     "spark.sql.shuffle.partitions": "2",
     "spark.driver.memory": "1g",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",  # for a short life
+    "spark.sql.codegen.wholeStage": "false",
 }
 
 
@@ -189,7 +192,7 @@ def test_a_blob_that_is_gone_when_it_is_read_is_told_and_the_rest_is_read(
     night = (ROOT / "sample_logs/azfw.jsonl").read_bytes()
     for name in ("a.json", "b.json"):
         (tmp_path / name).write_bytes(night)
-    listing = scale.listed(spark, [str(tmp_path)], Asked())
+    listing = listed(spark, [str(tmp_path)], Asked())
     gone = tmp_path / "b.json"
     gone.unlink()
     folded = scale.of_listing(spark, listing)
@@ -327,7 +330,7 @@ def test_a_table_that_is_no_log_is_told(spark: "SparkSession") -> None:
 
 
 def test_workers_with_another_version_are_told_in_one_sentence(spark: "SparkSession") -> None:
-    listing = scale.listed(spark, [f"{SAMPLES}/azfw.jsonl"], Asked(version="99.0"))
+    listing = listed(spark, [f"{SAMPLES}/azfw.jsonl"], Asked(version="99.0"))
     with pytest.raises(FwlensError) as told:
         scale.of_listing(spark, listing)
     assert str(told.value) == (

@@ -51,7 +51,7 @@ def spark(
     """
     from fwlens.flow import Span
     from fwlens.run import how_long, when
-    from fwlens.scale import session
+    from fwlens.scale import listing, session
     from fwlens.scale import spark as scaled
 
     now = time.time()
@@ -62,7 +62,7 @@ def spark(
     with session.started(master, _settings(conf or [])) as running:
         say(f"fwlens: Spark {running.version} runs at {master}; reading.")
         folded = scaled.flows(running, logs, with_allowed=with_allowed, span=span)
-        if scaled.is_remote(output):
+        if listing.is_remote(output):
             scaled.write(folded, output)
         else:
             put_flows(scaled.fetched(folded), folded.ledger, folded.faults, Path(output))

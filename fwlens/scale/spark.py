@@ -7,11 +7,9 @@ one is read in pieces, by its lines.
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial, reduce
-from glob import glob
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -22,9 +20,8 @@ from fwlens.errors import FwlensError
 from fwlens.flow import CAUSES, FLOW, KEY, Span
 from fwlens.ledger import Ledger, Share, add_up, together
 from fwlens.scale import share
+from fwlens.scale.listing import EXPORT, Listing, blobs, label_of, listed, plain, spelled
 from fwlens.scale.share import Asked, Told
-from fwlens.source import files
-from fwlens.source.files import Input
 from fwlens.source.format import plain_name
 
 if TYPE_CHECKING:
@@ -36,12 +33,8 @@ WHOLE: Final = 512 << 20
 """A blob with more bytes that has no lines to split it at is not read: a task would need several times its size."""
 _LINES: Final = (".json", ".jsonl", ".ndjson", ".log", ".txt")
 _TOO_LARGE: Final = f"larger than {WHOLE >> 20} MB and not splittable by lines"
-_EXPORT: Final = "Export Azure Firewall, NSG or VNet flow logs as JSON, CSV or Parquet."
 _INSTALL: Final = "%pip install fwlens in the first cell of a notebook, or as a library of the cluster"
 _SAID: Final = 400
-_NOTHING: Final = "the folder holds no files. Name a folder or file with exported logs."
-_BLOBS: Final = "binaryFile"
-_REMOTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +49,6 @@ class Folded:
     ledger: Ledger
     faults: tuple[str, ...] = ()
     service_tags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """The inputs as Spark is to open them, what Spark found there, and what is not there."""
-
-    paths: tuple[str, ...]
-    sizes: tuple[tuple[str, int], ...]
-    asked: Asked
-    faults: tuple[str, ...]
-    shares: tuple[Share, ...]
 
 
 def flows(
@@ -102,11 +84,6 @@ def fetched(folded: Folded) -> pl.DataFrame:
     return flow.fold(typed, *(name for name in times if name == "slot"))
 
 
-def is_remote(place: str) -> bool:
-    """Whether a place is Spark's own matter: a URI."""
-    return bool(_REMOTE.match(place))
-
-
 def write(folded: Folded, place: str) -> None:
     """Write the flows with Spark, as a folder of Parquet files. Raises FwlensError where something is there."""
     try:
@@ -125,12 +102,12 @@ def _of_table(table: "DataFrame", asked: Asked, label: str) -> Folded:
         table = table.select("*", *(f"properties.`{name}`" for name in names)).drop("properties")
     known = [name for name in table.columns if "`" not in name and plain_name(name) in source.COLUMNS]
     if not known:
-        raise FwlensError(f"{label}: the table has no column that fwlens knows. {_EXPORT}")
+        raise FwlensError(f"{label}: the table has no column that fwlens knows. {EXPORT}")
     columns = table.select(*(f"`{name}`" for name in known))
     parts = columns.mapInArrow(partial(share.of_table, asked, label), share.SCHEMA)
     rows, ledger, faults = _folded(parts, asked)
     if not any(account.format != "unknown" for account in ledger.inputs):
-        faults = (*faults, f"{label}: holds no log that fwlens knows. {_EXPORT}")
+        faults = (*faults, f"{label}: holds no log that fwlens knows. {EXPORT}")
     return Folded(rows, ledger, faults)
 
 
@@ -142,7 +119,7 @@ def of_listing(spark: "SparkSession", listing: Listing) -> Folded:
     except _failures() as error:
         raise FwlensError(_why(str(error))) from None
     seen = {account.path for account in ledger.inputs}
-    labels = {_label(share.shown(asked, path)): size for path, size in listing.sizes}
+    labels = {label_of(share.shown(asked, path)): size for path, size in listing.sizes}
     lost, shares = list(listing.faults), list(listing.shares)
     for path in sorted(set(labels) - seen):
         large = labels[path] > WHOLE
@@ -153,103 +130,9 @@ def of_listing(spark: "SparkSession", listing: Listing) -> Folded:
     faults = (*faults, *lost)
     formats = {name for account in ledger.inputs for name in account.format.split(", ")}
     if not faults and not formats - {"unknown", source.TAGS}:
-        faults = (f"None of these {len(ledger.inputs)} files holds a log that fwlens knows. {_EXPORT}",)
+        faults = (f"None of these {len(ledger.inputs)} files holds a log that fwlens knows. {EXPORT}",)
     tags = tuple(account.path for account in ledger.inputs if source.TAGS in account.format.split(", "))
     return Folded(rows, ledger, tuple(sorted(faults)), tags)
-
-
-def listed(spark: "SparkSession", logs: Sequence[str], asked: Asked) -> Listing:
-    """What lies behind the inputs. A place on this machine is found as other commands find it, and keeps its name."""
-    places = dict(place for log in logs for place in _places(log))
-    names = tuple(sorted(((theirs, given) for theirs, given in places.items() if theirs != given), reverse=True))
-    asked = replace(asked, names=names)
-    found, missing = _sizes(spark, [*places])
-    labels = {_label(share.shown(asked, path)) for path, _ in found}
-    passed = [each for theirs, given in places.items() for each in _passed_over(theirs, given, labels, missing)]
-    alone = len(found) + len(passed) == 1
-    return Listing(
-        paths=tuple(theirs for theirs in places if theirs not in missing),
-        sizes=tuple(found),
-        asked=replace(asked, named=frozenset(places.values()), alone=alone and not passed),
-        faults=tuple(fault for _, fault, named in passed if named or alone),
-        shares=tuple(Share(label, frozenset(), 0, 0, ((reason, 0, 1),)) for (label, reason), _, _ in passed),
-    )
-
-
-def _passed_over(
-    theirs: str, given: str, labels: set[str], missing: set[str]
-) -> Iterator[tuple[tuple[str, str], str, bool]]:
-    """The files and folders behind an input that Spark did not list: each with the reason, what is to be told, and
-    whether it is told of a file that nobody named."""
-    label = _label(given)
-    if theirs in missing:
-        said = f"{label}: cannot be read (No such file or directory). Check the path and its permissions."
-        yield (label, source.FORBIDDEN), said, True
-    elif _REMOTE.match(theirs):
-        if not labels:
-            yield (label, source.NO_FILES), f"{label}: {_NOTHING}", True
-    else:
-        for place in files.inputs([given]):
-            path = Path(place.path)
-            if place.label in labels:
-                continue
-            if path.is_dir():
-                yield (place.label, source.NO_FILES), f"{place.label}: {_NOTHING}", place.named
-            elif path.exists() and not path.stat().st_size:
-                yield (place.label, source.EMPTY), f"{place.label}: is empty. {_EXPORT}", place.named
-            else:
-                said = f"{place.label}: Spark passes over it, as over all names that begin with _. Name it otherwise."
-                yield (place.label, source.FORBIDDEN), said, True
-
-
-def _places(log: str) -> list[tuple[str, str]]:
-    """The places behind an input, each as Spark calls it and as a person does. A URI is Spark's own matter."""
-    log = _plain(log)
-    if _REMOTE.match(log):
-        return [(log.rstrip("/"), log.rstrip("/"))]
-    path = Path(log)
-    matches = [log] if path.exists() else sorted(glob(log, recursive=True)) or [log]  # noqa: PTH207
-    return [(str(Path(match).resolve()), match) for match in matches]
-
-
-def _label(path: str) -> str:
-    return Input(path, named=True).label
-
-
-def _glob(path: str) -> bool:
-    return bool(_REMOTE.match(path)) and any(mark in path for mark in "*?[{")
-
-
-def _spelled(path: str) -> str:
-    """A place as Spark opens it: in a path of this machine no character is a pattern."""
-    if not path.startswith("/"):
-        return path
-    return "file:" + "".join(f"\\{char}" if char in "\\{}[]*?" else char for char in path)
-
-
-def _sizes(spark: "SparkSession", paths: list[str]) -> tuple[list[tuple[str, int]], set[str]]:
-    """All files with their sizes, and the inputs that are not there, which are looked for only if one is missing."""
-    from pyspark.errors import AnalysisException
-
-    if not paths:
-        return [], set()
-    try:
-        listed = _blobs(spark, paths).select("path", "length").collect()
-        return [(row["path"], row["length"]) for row in listed], set()
-    except AnalysisException as error:
-        if "PATH_NOT_FOUND" not in str(error) and "Path does not exist" not in str(error):
-            raise
-    if len(paths) == 1:
-        return [], {paths[0]}
-    half = len(paths) // 2
-    (left, gone), (right, lost) = _sizes(spark, paths[:half]), _sizes(spark, paths[half:])
-    return left + right, gone | lost
-
-
-def _blobs(spark: "SparkSession", paths: Sequence[str]) -> "DataFrame":
-    """Blobs and their contents. One that is damaged or gone by then is passed over, and missed afterwards."""
-    reader = spark.read.format(_BLOBS).option("recursiveFileLookup", True)
-    return reader.option("ignoreCorruptFiles", True).option("ignoreMissingFiles", True).load([*map(_spelled, paths)])
 
 
 def _parts(spark: "SparkSession", listing: Listing) -> "DataFrame":
@@ -261,12 +144,12 @@ def _parts(spark: "SparkSession", listing: Listing) -> "DataFrame":
     parts = [spark.createDataFrame([], share.SCHEMA)]
     fold = partial(share.of_blobs, listing.asked)
     if any(size <= PIECE for _, size in listing.sizes):
-        small = _blobs(spark, listing.paths).where(sql.col("length") <= PIECE).select("path", "content")
+        small = blobs(spark, listing.paths).where(sql.col("length") <= PIECE).select("path", "content")
         parts.append(small.mapInArrow(fold, share.SCHEMA))
     if whole:
-        parts.append(_blobs(spark, [*map(_plain, whole)]).select("path", "content").mapInArrow(fold, share.SCHEMA))
+        parts.append(blobs(spark, [*map(plain, whole)]).select("path", "content").mapInArrow(fold, share.SCHEMA))
     if in_lines:
-        lines = spark.read.option("lineSep", "\n").text([_spelled(_plain(path)) for path in in_lines])
+        lines = spark.read.option("lineSep", "\n").text([spelled(plain(path)) for path in in_lines])
         pieces = lines.select(
             sql.col("_metadata.file_path").alias("path"),
             sql.col("_metadata.file_block_start").alias("start"),
@@ -274,11 +157,6 @@ def _parts(spark: "SparkSession", listing: Listing) -> "DataFrame":
         )
         parts.append(pieces.mapInArrow(partial(share.of_lines, listing.asked), share.SCHEMA))
     return reduce(lambda one, other: one.unionByName(other), parts)
-
-
-def _plain(path: str) -> str:
-    """A path that Spark listed, as one of this machine if it is one."""
-    return f"/{path.removeprefix('file:').lstrip('/')}" if path.startswith("file:") else path
 
 
 def _folded(parts: "DataFrame", asked: Asked) -> "tuple[DataFrame, Ledger, tuple[str, ...]]":
@@ -348,5 +226,5 @@ def _why(text: str) -> str:
         return f"{found[0]}: install the same version on both ({_INSTALL})."
     if lines := re.findall(r"^[A-Za-z_.]+(?:Error|Exception): .+", text, re.MULTILINE):
         text = lines[-1]
-    plain = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return f"Spark could not do it: {plain[:_SAID]}{'…' if len(plain) > _SAID else ''}"
+    said = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return f"Spark could not do it: {said[:_SAID]}{'…' if len(said) > _SAID else ''}"

@@ -24,7 +24,7 @@ test: .venv/tested .venv/npm/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2
 
 bench: .venv/benched
 	$(BIN)/python bench/cover.py

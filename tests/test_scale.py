@@ -30,8 +30,6 @@ from tests.night import FIREWALL_ENTRIES, NSG_ENTRIES, as_lines, azfw, nta
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytestmark = pytest.mark.xdist_group("spark")
-
 ROOT = Path(__file__).parent.parent
 SAMPLES = str(ROOT / "sample_logs")
 CONF = {

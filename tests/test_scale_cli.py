@@ -13,8 +13,6 @@ from fwlens import source
 from fwlens.flow import FLOW
 from tests.test_cli import ROOT, SAMPLES, fwlens, said
 
-pytestmark = pytest.mark.xdist_group("spark")
-
 
 def test_the_sample_night_becomes_a_log_for_every_other_command(tmp_path: Path) -> None:
     place = tmp_path / "flows.parquet"

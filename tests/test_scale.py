@@ -148,9 +148,10 @@ def test_a_folder_without_logs_is_told_as_without_spark(
 ) -> None:
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
-    read = source.read([str(tmp_path)])
-    assert len(read.faults) == 1
-    assert_same(scale.flows(spark, [str(tmp_path)]), read)
+    for span in (Span(), Span(every=timedelta(hours=1))):
+        read = source.read([str(tmp_path)], span=span)
+        assert len(read.faults) == 1
+        assert_same(scale.flows(spark, [str(tmp_path)], span=span), read)
 
 
 NAMED = ["a [1] {x,y}*.json", "50% + 1.json", "zeile\nzwei.json", "ünï\u202etxt.json", "back\\slash?.json"]

@@ -38,6 +38,7 @@ def test_the_sample_night_becomes_a_log_for_every_other_command(tmp_path: Path) 
         (["scale", "spark", "x", "-o", "y", "--conf", "memory=8g"], 1, "'memory=' is no setting of Spark: write spark.NAME=VALUE."),
         (["scale", "spark", "x", "-o", "y", "--since", "soon"], 1, "'soon' is no time: "),
         (["scale", "spark", "x", "-o", "y", "--slot", "1y"], 1, "'1y' is no span of time: "),
+        (["scale", "spark", "x", "-o", "no/where/y"], 1, "no/where/y: there is no such folder. Choose another place with -o."),
         (["scale", "spark", "x", "-o", "y", "--master", "moon"], 1, "Spark did not start"),
     ],
 )  # fmt: skip

@@ -59,6 +59,8 @@ def spark(
     if begin and end and begin >= end:
         raise FwlensError(f"--since {since} is not before --until {until}: no time is left between them.")
     span = Span(begin, end, how_long(slot) if slot else None)
+    if not listing.is_remote(output) and not Path(output).resolve().parent.is_dir():
+        raise FwlensError(f"{output}: there is no such folder. Choose another place with -o.")
     with session.started(master, _settings(conf or [])) as running:
         say(f"fwlens: Spark {running.version} runs at {master}; reading.")
         folded = scaled.flows(running, logs, with_allowed=with_allowed, span=span)

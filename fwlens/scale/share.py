@@ -131,6 +131,27 @@ def of_table(asked: Asked, label: str, batches: Iterator[pa.RecordBatch]) -> Ite
         yield _share(asked, read, Told(Ledger(read.ledger.inputs, aside, read.ledger.tables)), origin=table.label)
 
 
+def packed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Batches as cells, so that every version of Spark hands them to its driver with their types."""
+    for batch in batches:
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, batch.schema) as stream:
+            stream.write_batch(batch)
+        yield pa.record_batch({"batch": pa.array([sink.getvalue().to_pybytes()], pa.binary())})
+
+
+def unpacked(cells: Sequence[bytes]) -> pl.DataFrame:
+    """The rows of `packed` batches, times in UTC: `flow.FLOW` in any order, with `slot` first where there are slots."""
+    frames = [pl.DataFrame(pa.ipc.open_stream(cell).read_all()) for cell in cells]
+    typed = [
+        frame.with_columns(pl.col(pl.Datetime).dt.convert_time_zone("UTC")).with_columns(
+            pl.col(name).cast(kind) for name, kind in FLOW.items()
+        )
+        for frame in frames
+    ]
+    return pl.concat(typed) if typed else pl.DataFrame(schema=FLOW)
+
+
 def _same(asked: Asked) -> None:
     here = mine()
     if asked.version and here and asked.version != here:

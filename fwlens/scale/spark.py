@@ -77,11 +77,11 @@ def flows(
 
 def fetched(folded: Folded) -> pl.DataFrame:
     """The flows as a frame on the driver, as if folded there: `flow.FLOW`, with `slot` first where asked for."""
-    rows = pl.DataFrame(folded.rows.toArrow())
-    times = [name for name in share.TIMES if name in rows.columns]
-    utc = rows.with_columns(pl.col(name).dt.convert_time_zone("UTC") for name in times)
-    typed = utc.with_columns(pl.col(name).cast(kind) for name, kind in FLOW.items())
-    return flow.fold(typed, *(name for name in times if name == "slot"))
+    cells = [bytes(row["batch"]) for row in folded.rows.mapInArrow(share.packed, "batch binary").collect()]
+    rows = share.unpacked(cells)
+    if "slot" not in folded.rows.columns:
+        return flow.fold(rows)
+    return flow.fold(rows if cells else rows.insert_column(0, pl.lit(None, flow.TIME).alias("slot")), "slot")
 
 
 def write(folded: Folded, place: str) -> None:

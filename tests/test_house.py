@@ -37,10 +37,12 @@ ARROWS: dict[str, set[str]] = {
     "answer": {"document", "flow", "ledger", "proof", "requirement", "rule"},
     "report": NOUNS | {"answer"},
     "run": NOUNS | {"answer", "catalog", "certificate", "match", "recommend", "source"},
+    "scale": {"errors", "flow", "ledger", "source"},
     "night": NOUNS | {"answer", "emit", "match", "report", "run", "source"},
     "backtest": NOUNS | {"catalog", "certificate", "match", "recommend", "run", "source"},
     "table": NOUNS | {"answer"},
-    "cli": NOUNS | {"answer", "backtest", "catalog", "emit", "night", "query", "report", "run", "source", "table"},
+    "cli": NOUNS
+    | {"answer", "backtest", "catalog", "emit", "night", "query", "report", "run", "scale", "source", "table"},
 }
 
 # Libraries that stay in their place; all others (polars, the standard library) are free.
@@ -54,7 +56,7 @@ KEPT: dict[str, set[str]] = {
     "azure": {"source", "tags"},
     "deltalake": {"store"},
     "pyspark": {"scale"},
-    "pyarrow": {"source", "store"},
+    "pyarrow": {"source", "store", "scale"},
 }
 WITHOUT_POLARS = {
     "errors",

@@ -25,8 +25,9 @@ ARROWS: dict[str, set[str]] = {
     "tags": {"address", "errors"},
     "document": {"errors", "names", "proof", "rule"},
     "twin": set(),
+    "query": {"errors"},
     # stages
-    "source": {"errors", "flow", "ledger", "rule", "twin"},
+    "source": {"errors", "flow", "ledger", "query", "rule", "twin"},
     "catalog": {"errors", "names", "requirement", "rule"},
     "match": {"address", "flow", "names", "requirement", "rule", "tags"},
     "cover": set(),
@@ -36,11 +37,13 @@ ARROWS: dict[str, set[str]] = {
     # what puts stages together, and what tells people
     "answer": {"document", "flow", "ledger", "proof", "requirement", "rule"},
     "report": NOUNS | {"answer"},
-    "run": NOUNS | {"answer", "catalog", "certificate", "match", "recommend", "source", "twin"},
+    "run": NOUNS | {"answer", "catalog", "certificate", "match", "recommend", "source"},
+    "scale": {"errors", "flow", "ledger", "source"},
     "night": NOUNS | {"answer", "emit", "match", "report", "run", "source"},
     "backtest": NOUNS | {"catalog", "certificate", "match", "recommend", "run", "source"},
     "table": NOUNS | {"answer"},
-    "cli": NOUNS | {"answer", "backtest", "catalog", "emit", "night", "report", "run", "source", "table", "twin"},
+    "cli": NOUNS
+    | {"answer", "backtest", "catalog", "emit", "night", "query", "report", "run", "scale", "source", "table", "twin"},
 }
 
 # Libraries that stay in their place; all others (polars, the standard library) are free.
@@ -54,9 +57,21 @@ KEPT: dict[str, set[str]] = {
     "azure": {"source", "tags"},
     "deltalake": {"store"},
     "pyspark": {"scale"},
-    "pyarrow": {"source", "store"},
+    "pyarrow": {"source", "store", "scale"},
 }
-WITHOUT_POLARS = {"errors", "rule", "requirement", "proof", "names", "ledger", "document", "catalog", "cover", "emit"}
+WITHOUT_POLARS = {
+    "errors",
+    "rule",
+    "requirement",
+    "proof",
+    "names",
+    "ledger",
+    "document",
+    "query",
+    "catalog",
+    "cover",
+    "emit",
+}
 ONLY_IN_CLI = {"print", "input", "exit", "quit"}
 BANNED_WORDS = re.compile(r"manager|helper|util|processor|handler|^data$|^info$|^base$|^common$", re.IGNORECASE)
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import typer
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from fwlens.cli.afar import Afar
 from fwlens.cli.commands import app
 from fwlens.cli.quick import Words, words
 from fwlens.cli.words import AnswerForm, Breadth
@@ -20,7 +22,8 @@ PLAIN = {
     "form": AnswerForm.TABLE, "output": None, "profile": None, "catalog": None, "never_override": None, "subnet": None,
     "with_allowed": False, "dns_proxy": False, "check": False,
 }  # fmt: skip
-UNKNOWN = {
+UNKNOWN: dict[str, object] = {
+    **{each.name: each.default for each in fields(Afar)},
     "at_most": None, "curve": False, "target": None, "priority_below": None, "priority_taken": None, "ip_groups": False,
     "rollback": None,
 }  # fmt: skip
@@ -61,7 +64,7 @@ def test_what_is_read_quickly_is_read_alike_by_the_library(line: list[str]) -> N
 
 @pytest.mark.parametrize(
     "line",
-    ["", "x.json", "flows x.json", "recommend", "recommend --region", "recommend x --region a --region b",
+    ["", "x.json", "flows x.json", "recommend", "recommend --workspace x", "recommend x --explain", "recommend --region", "recommend x --region a --region b",
      "recommend x --format arm", "recommend x --breadth all", "recommend x --help", "recommend x --region --check",
      "recommend x --curve", "recommend -- x", "recommend x --region=a"],
 )  # fmt: skip

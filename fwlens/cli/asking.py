@@ -5,7 +5,7 @@ import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fwlens.cli.terminal import Progress, leave, put, tell
 from fwlens.cli.words import Breadth, PlatformName
@@ -13,14 +13,30 @@ from fwlens.errors import FwlensError
 from fwlens.twin import Twin, beside
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
+    from fwlens.cli.afar import Afar
     from fwlens.run import Ask, Matched
     from fwlens.source import Flows
+    from fwlens.source.files import Input
+
+
+NO_LOG: Final = "name a file, a folder, a glob or - for standard input, or ask Log Analytics with --workspace."
+
+
+def times(since: str | None, until: str | None) -> "tuple[datetime | None, datetime | None]":
+    """What --since and --until say, to the second. Raises FwlensError where no time is left between them."""
+    from fwlens.run import when
+
+    now = float(int(time.time()))
+    begin, end = (when(text, now) if text else None for text in (since, until))
+    if begin and end and begin >= end:
+        raise FwlensError(f"--since {since} is not before --until {until}: no time is left between them.")
+    return begin, end
 
 
 def asked(
-    logs: list[str],
+    logs: list[str] | None,
     region: str | None,
     profiles: list[str] | None,
     service_tags: Path | None,
@@ -29,16 +45,19 @@ def asked(
     since: str | None,
     until: str | None,
     with_allowed: bool,
+    afar: "Afar | None" = None,
 ) -> "Ask":
-    """What the common options say."""
-    from fwlens.run import Ask, when
+    """What the common options say; neither a log nor a workspace is wrong usage."""
+    from fwlens.run import Ask
 
-    now = time.time()
-    begin, end = (when(text, now) if text else None for text in (since, until))
-    if begin and end and begin >= end:
-        raise FwlensError(f"--since {since} is not before --until {until}: no time is left between them.")
+    begin, end = times(since, until)
+    target = afar.target if afar else None
+    if not logs and target is None:
+        import typer
+
+        raise typer.BadParameter(NO_LOG, param_hint="LOG")
     return Ask(
-        logs=tuple(logs),
+        logs=tuple(logs or ()),
         region=region,
         profiles=tuple(profiles or ()),
         service_tags=service_tags,
@@ -47,6 +66,8 @@ def asked(
         since=begin,
         until=end,
         with_allowed=with_allowed,
+        target=target,
+        explain=bool(afar and afar.explain),
     )
 
 
@@ -72,12 +93,23 @@ def shaped(
     return said
 
 
-def flows_of(ask: "Ask", every: "timedelta | None" = None, twin: Twin | None = None) -> "Flows":
-    """Read the logs, with a bar where somebody watches, and with a second process where they are large."""
+def flows_of(
+    ask: "Ask", every: "timedelta | None" = None, reach: "timedelta | None" = None, twin: Twin | None = None
+) -> "Flows":
+    """Read the logs, with a bar where somebody watches, and with a second process where they are large; without --since
+    a workspace's go back as far as `reach`, or a day."""
     from fwlens import run
+    from fwlens.source import folded
 
+    afar: tuple[Input, ...] = ()
+    if ask.target is not None:
+        from fwlens.cli.afar import DAY, places
+
+        afar = places(ask, every, reach or DAY)
     with Progress() as progress, closing(twin) if twin else beside(ask.logs) as second:
-        return run.flows_of(ask, sys.stdin.buffer, progress, every, second)
+        read = run.flows_of(ask, sys.stdin.buffer, progress, every, afar, second)
+    tell(folded.told(read.ledger, spans=bool(ask.since or ask.until or every)))
+    return read
 
 
 def matched_of(ask: "Ask", twin: Twin | None = None) -> "Matched":

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from fwlens.cli import emit as emitting
+from fwlens.cli.afar import Afar, reading
 from fwlens.cli.asking import advise, asked, flows_of, matched_of, plainly, shaped
 from fwlens.cli.look import catalog_app, tags_app
 from fwlens.cli.options import (
@@ -17,6 +18,8 @@ from fwlens.cli.options import (
     Breadths,
     Catalogs,
     DnsProxy,
+    FlowsForm,
+    FlowsFormat,
     Form,
     Format,
     IpGroups,
@@ -29,6 +32,7 @@ from fwlens.cli.options import (
     Region,
     Rollback,
     Since,
+    Slot,
     Subnets,
     TagFile,
     Taken,
@@ -36,11 +40,15 @@ from fwlens.cli.options import (
     Until,
     WithAllowed,
 )
+from fwlens.cli.pull import pull
+from fwlens.cli.query import query_app
 from fwlens.cli.report import report
+from fwlens.cli.scale import put_flows, scale_app
 from fwlens.cli.terminal import leave, put, tell
 
 app = typer.Typer(
-    help="From denied flows in Azure's network logs to the fewest documented allow rules. Sends nothing anywhere.",
+    help="From denied flows in Azure's network logs to the fewest documented allow rules. "
+    "Changes nothing in Azure, and asks a service only if an option names it.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -49,7 +57,9 @@ app = typer.Typer(
 )
 app.add_typer(catalog_app, name="catalog")
 app.add_typer(tags_app, name="tags")
+app.add_typer(query_app, name="query")
 app.add_typer(emitting.emit_app)
+app.add_typer(scale_app, name="scale")
 
 
 def _version(asked_for: bool) -> None:
@@ -71,8 +81,9 @@ def program(
 
 
 @app.command()
+@reading
 def recommend(
-    logs: Logs,
+    logs: Logs = None,
     region: Region = None,
     profile: Profiles = None,
     platform: Platforms = None,
@@ -95,6 +106,8 @@ def recommend(
     ip_groups: IpGroups = False,
     rollback: Rollback = None,
     check: Annotated[bool, typer.Option("--check", help="Exit with 3 if there is something to allow.")] = False,
+    *,
+    afar: Afar,
 ) -> None:
     """The fewest documented allow rules for what was blocked, and everything else that was.
 
@@ -102,7 +115,7 @@ def recommend(
     """
     from fwlens import run, table
 
-    ask = asked(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed)
+    ask = asked(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed, afar)
     ask = shaped(ask, platform, subnet, breadth, at_most, dns_proxy=dns_proxy)
     file = Path(output) if output else None
     is_text = form not in (AnswerForm.TABLE, AnswerForm.JSON)
@@ -122,19 +135,31 @@ def recommend(
 
 
 @app.command()
+@reading
 def flows(
-    logs: Logs,
+    logs: Logs = None,
     since: Since = None,
     until: Until = None,
     with_allowed: WithAllowed = False,
-    form: Format = Form.TABLE,
+    form: FlowsFormat = FlowsForm.TABLE,
+    slot: Slot = None,
     output: Output = None,
+    *,
+    afar: Afar,
 ) -> None:
-    """What was read: folded flows and the ledger, before anything is matched."""
-    from fwlens import answer, table
+    """What was read: folded flows and the ledger, before anything is matched.
 
-    read = flows_of(asked(logs, None, None, None, None, None, since, until, with_allowed))
-    if form is Form.JSON:
+    With --format parquet -o flows.parquet the flows are a log themselves: fwlens recommend flows.parquet
+    """
+    from fwlens import answer, run, table
+
+    if slot and form is not FlowsForm.PARQUET:
+        raise typer.BadParameter("is for --format parquet.", param_hint="'--slot'")
+    every = run.how_long(slot) if slot else None
+    read = flows_of(asked(logs, None, None, None, None, None, since, until, with_allowed, afar), every)
+    if form is FlowsForm.PARQUET:
+        put_flows(read.slots if slot else read.rows, read.ledger, read.faults, output)
+    elif form is FlowsForm.JSON:
         put(answer.json_of_flows(read.rows, read.ledger), output)
     else:
         put(table.flows_as_text(read.rows, read.ledger), output)
@@ -142,8 +167,9 @@ def flows(
 
 
 @app.command()
+@reading
 def match(
-    logs: Logs,
+    logs: Logs = None,
     region: Region = None,
     profile: Profiles = None,
     service_tags: TagFile = None,
@@ -154,11 +180,15 @@ def match(
     with_allowed: WithAllowed = False,
     form: Format = Form.TABLE,
     output: Output = None,
+    *,
+    afar: Afar,
 ) -> None:
     """Every flow with its verdict and the requirement that explains it."""
     from fwlens import answer, run, table
 
-    found = matched_of(asked(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed))
+    found = matched_of(
+        asked(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed, afar)
+    )
     if form is Form.JSON:
         put(answer.json_of_flows(found.rows, found.flows.ledger, answer.MATCHED_SCHEMA), output)
     else:
@@ -168,13 +198,16 @@ def match(
 
 
 @app.command()
+@reading
 def verify(
     document: Annotated[Path, typer.Argument(metavar="RECOMMENDATIONS.json", help="An answer in JSON, edited or not.")],
-    logs: Logs,
+    logs: Logs = None,
     service_tags: TagFile = None,
     catalog: Catalogs = None,
     since: Since = None,
     until: Until = None,
+    *,
+    afar: Afar,
 ) -> None:
     """Check a set of rules against logs: which rule is idle, what stays blocked, what is allowed and must not be.
 
@@ -194,6 +227,7 @@ def verify(
         since,
         until,
         False,
+        afar,
     )
     found = matched_of(ask)
     certificate = run.verified(read, found)
@@ -205,8 +239,9 @@ def verify(
 
 
 @app.command()
+@reading
 def backtest(
-    logs: Logs,
+    logs: Logs = None,
     train: Annotated[str, typer.Option("--train", help="How long rules are learned: 6d, 12h.")] = "6d",
     test: Annotated[str, typer.Option("--test", help="How long they are then tried: 1d, 6h.")] = "1d",
     region: Region = None,
@@ -220,6 +255,8 @@ def backtest(
     breadth: Breadths = Breadth.OBSERVED,
     form: Format = Form.TABLE,
     output: Output = None,
+    *,
+    afar: Afar,
 ) -> None:
     """What rules learned on the first days would have missed, or opened in vain, on the next; rolling backwards.
 
@@ -229,13 +266,14 @@ def backtest(
     from fwlens import backtest as tests
     from fwlens import run, table
 
-    ask = asked(logs, region, profile, service_tags, catalog, never_override, None, None, False)
+    ask = asked(logs, region, profile, service_tags, catalog, never_override, None, None, False, afar)
     ask = shaped(ask, platform, subnet, breadth, dns_proxy=dns_proxy)
     learned, tried = run.how_long(train), run.how_long(test)
-    read = flows_of(ask, every=tests.slot(learned, tried))
+    read = flows_of(ask, every=tests.slot(learned, tried), reach=learned + tried)
     found = list(tests.trials(ask, read, learned, tried))
     put(answers.trials_to_json(found) if form is Form.JSON else table.trials(found).encode(), output)
     leave(read)
 
 
 app.command()(report)
+app.command()(pull)

@@ -5,13 +5,15 @@ from typing import Annotated
 
 import typer
 
-from fwlens.cli.words import AnswerForm, Artefact, Breadth, Form, PlatformName
+from fwlens.cli.words import AnswerForm, Artefact, Breadth, FlowsForm, Form, PlatformName
 
-__all__ = ["AnswerForm", "Artefact", "Breadth", "Form", "PlatformName"]
+__all__ = ["AnswerForm", "Artefact", "Breadth", "FlowsForm", "Form", "PlatformName"]
 
 Logs = Annotated[
-    list[str],
-    typer.Argument(metavar="LOG", help="Files, folders, globs, or - for standard input.", show_default=False),
+    list[str] | None,
+    typer.Argument(
+        metavar="LOG", help="Files, folders, globs, addresses of blobs, or - for standard input.", show_default=False
+    ),
 ]
 Region = Annotated[str | None, typer.Option("--region", help="The region that <region> stands for, e.g. westeurope.")]
 Profiles = Annotated[list[str] | None, typer.Option("--profile", help="Only needs of this profile (repeatable).")]
@@ -29,6 +31,10 @@ Breadths = Annotated[Breadth, typer.Option("--breadth", help="Open what was seen
 AtMost = Annotated[int | None, typer.Option("--at-most", min=1, help="Merge rules, for a surplus, to at most so many.")]
 DnsProxy = Annotated[bool, typer.Option("--dns-proxy", help="The firewall is the clients' DNS proxy.")]
 Format = Annotated[Form, typer.Option("--format", help="table or json.")]
+FlowsFormat = Annotated[FlowsForm, typer.Option("--format", help="table, json, or parquet: a log for a later run.")]
+Slot = Annotated[
+    str | None, typer.Option("--slot", help="With parquet: fold within slots of this size only (15m, 1h, 1d).")
+]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write there instead of to standard output.")]
 AnswerFormat = Annotated[AnswerForm, typer.Option("--format", help="The answer, or its rules as they are applied.")]
 Below = Annotated[

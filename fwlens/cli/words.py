@@ -10,6 +10,14 @@ class Form(StrEnum):
     JSON = "json"
 
 
+class FlowsForm(StrEnum):
+    """How flows are printed; Parquet is a log for a later run."""
+
+    TABLE = "table"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
 class Artefact(StrEnum):
     """The forms in which rules are applied, or asked for."""
 

@@ -37,7 +37,7 @@ ARROWS: dict[str, set[str]] = {
     # what puts stages together, and what tells people
     "answer": {"document", "flow", "ledger", "proof", "requirement", "rule"},
     "report": NOUNS | {"answer"},
-    "run": NOUNS | {"answer", "catalog", "certificate", "match", "recommend", "source"},
+    "run": NOUNS | {"answer", "catalog", "certificate", "match", "recommend", "source", "twin"},
     "scale": {"errors", "flow", "ledger", "source"},
     "night": NOUNS | {"answer", "emit", "match", "report", "run", "source"},
     "backtest": NOUNS | {"catalog", "certificate", "match", "recommend", "run", "source"},

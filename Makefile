@@ -28,7 +28,7 @@ test: .venv/tested .venv/npm/installed
 
 bench: .venv/benched
 	$(BIN)/python bench/cover.py
-	$(BIN)/python bench/reading.py
+	$(BIN)/python bench/speed.py
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv

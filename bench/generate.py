@@ -5,6 +5,8 @@ python bench/generate.py lines FOLDER MEGABYTES     Azure Firewall logs as JSON 
 python bench/generate.py many FOLDER THOUSANDS      JSON Lines in which no two denials are of one conversation
 python bench/generate.py legacy FOLDER MEGABYTES    Azure Firewall's older logs: a sentence in each line
 python bench/generate.py traffic FOLDER MEGABYTES   NTANetAnalytics as CSV
+python bench/generate.py parquet FOLDER MILLIONS    rows of AZFWNetworkRule, in links to four files of a million
+python bench/generate.py huge FOLDER MEGABYTES      links to 2 GB of blobs
 
 What the figures are made of: nearly all traffic is allowed (3 tuples in 100 are denied, 5 lines in 100), and all
 files are of one network, so they name the same peers. Who talks to whom is a Pareto distribution of index 0.7: the
@@ -225,8 +227,8 @@ def linked(kind: str, folder: Path, size: int) -> None:
             if not model.exists():
                 rules_parquet(number, model)
     else:
-        write(kind, folder.parent / f"{kind}-2000", 2000)
-        models = sorted((folder.parent / f"{kind}-2000").iterdir())
+        write("blobs", folder.parent / "blobs-2000", 2000)
+        models = sorted((folder.parent / "blobs-2000").iterdir())
     for number in range(size if kind == "parquet" else size * 1_000_000 // PIECE):
         path = folder / f"{number:03}{models[0].suffix}"
         if not path.exists():
@@ -234,4 +236,5 @@ def linked(kind: str, folder: Path, size: int) -> None:
 
 
 if __name__ == "__main__":
-    write(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
+    make = linked if sys.argv[1] in ("parquet", "huge") else write
+    make(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))

@@ -17,11 +17,25 @@ from fwlens import flow
 from fwlens.errors import FwlensError
 from fwlens.flow import Span
 from fwlens.ledger import ALLOWED, Ledger, Share, add_up
-from fwlens.source import azdiag, azfw, elsewhere, files, flowlog, folded, quiet, records, second, tabular, traffic
+from fwlens.source import (
+    azdiag,
+    azfw,
+    columnar,
+    elsewhere,
+    files,
+    flowlog,
+    folded,
+    quiet,
+    records,
+    second,
+    tabular,
+    traffic,
+)
 from fwlens.source.crowd import Crowd, Wanted
 from fwlens.source.files import PEEK, Container, Content, Input
 from fwlens.source.flowlog import Tuples
-from fwlens.source.format import COMMON, FOLDED, NO_FLOWS, ROWS, Fault, Format, present, raw_rows, rows_of
+from fwlens.source.format import COMMON, NO_FLOWS, ROWS, Fault, Format, raw_rows, rows_of
+from fwlens.source.tables import columns_in, with_table
 from fwlens.twin import Twin
 
 FORMATS: Final = (azfw.FORMAT, azdiag.FORMAT, flowlog.FORMAT, traffic.FORMAT)
@@ -42,6 +56,7 @@ FORBIDDEN: Final = "cannot be read"
 UNREAD: Final = (FORBIDDEN, files.TORN)
 """Reasons for which rows of an input are lost that nobody can count."""
 _EXPORT: Final = "Export Azure Firewall, NSG or VNet flow logs as JSON, CSV or Parquet."
+_CUT_PARQUET: Final = "the Parquet file is damaged: what follows is lost. Fetch it again."
 _WORKERS: Final = 2
 _SLICE: Final = 10_000
 """So many records are decoded at once: decoded they take several times the memory of their texts."""
@@ -91,6 +106,13 @@ class _Reading:
         for fault in faults:
             self.rows_read += fault[1]
             self.set_aside.append(fault)
+
+    def pass_over(self, counted: Iterable[tuple[str, int, int]]) -> None:
+        """Rows that are only counted, by the name of their table: how many, and the line of the first."""
+        for table, rows, line in counted:
+            self.lose([(f"{_TABLES[table]}: {NO_FLOWS}" if table in _FLOWLESS else ALLOWED, rows, line)])
+            self.formats.add(_FORMAT_OF[table])
+            self.tables.add(_TABLES[table])
 
     def take(self, form: Format, raw: pl.LazyFrame) -> None:
         """Raw rows of one format as entries."""
@@ -244,6 +266,15 @@ def _read_content(reading: _Reading, content: Content) -> None:
             texts, faults = records.cut(content.data)
             reading.lose(faults)
             _read_texts(reading, texts)
+        case Container.PARQUET:
+            file = reading.place.path if content.in_place else content.data
+            for piece in columnar.pieces(file, COLUMNS, FORMATS, with_allowed=reading.wanted.with_allowed):
+                reading.lose(piece.faults)
+                if piece.faults and reading.formats:
+                    reading.unread, reading.fault = True, f"{reading.place.label}: {_CUT_PARQUET}"
+                reading.pass_over(piece.counted)
+                if piece.rows.width:
+                    _read_rows(reading, piece.rows)
         case _:
             frame, faults = _table_of(content)
             reading.lose(faults)
@@ -252,8 +283,6 @@ def _read_content(reading: _Reading, content: Content) -> None:
 
 
 def _table_of(content: Content) -> tuple[pl.DataFrame, list[Fault]]:
-    if content.container is Container.PARQUET:
-        return tabular.read_parquet(content.data)
     if content.container is Container.ARROW:
         return tabular.read_arrow(content.data)
     if content.container is Container.ANSWER:
@@ -272,11 +301,7 @@ def _read_lines(reading: _Reading, content: Content) -> None:
         texts, others = judged(content)
     except pl.exceptions.ComputeError:
         texts, others = judged(records.mended(content, reading.place.path))
-    for table, rows, line in others.rows():
-        reason = f"{_TABLES[table]}: {NO_FLOWS}" if table in _FLOWLESS else ALLOWED
-        reading.lose([(reason, rows, line)])
-        reading.formats.add(_FORMAT_OF[table])
-        reading.tables.add(_TABLES[table])
+    reading.pass_over(others.rows())
     _read_texts(reading, texts)
 
 
@@ -296,34 +321,9 @@ def _read_texts(reading: _Reading, texts: pl.DataFrame) -> None:
     if pieces:
         reading.take_tuples(flowlog.gather(pieces, with_allowed=reading.wanted.with_allowed))
     for some in texts.iter_slices(_SLICE):
-        frame, faults = records.columns_of(some, _columns_in(some))
+        frame, faults = records.columns_of(some, columns_in(some, FORMATS))
         reading.lose(faults)
         _read_rows(reading, frame)
-
-
-def _columns_in(texts: pl.DataFrame) -> tuple[str, ...]:
-    """The columns of those formats that the texts hold a column of: decoding looks for each, found or not."""
-    text = pl.col("text").str
-    marks = {form.name: [f'"{name}' for name in form.columns] for form in FORMATS if form.columns}
-    folded = text.contains(f'"{ROWS}"', literal=True).any()
-    found = {name: text.contains_any(columns).any() for name, columns in marks.items()}
-    there = texts.select(folded=folded, **found).row(0, named=True)
-    columns = (name for form in FORMATS if there.get(form.name) for name in form.columns)
-    return tuple(dict.fromkeys((*columns, *(FOLDED if there["folded"] else ()))))
-
-
-def _with_table(raw: pl.DataFrame) -> pl.DataFrame:
-    """Raw rows with the `table` they belong to: as they say, else as their columns tell, else null."""
-    named = pl.col("tables").list.eval(pl.element().replace_strict(_TABLES, default=None, return_dtype=pl.String))
-    raw = raw.with_columns(table=named.list.drop_nulls().list.first())
-    if not raw["table"].null_count():
-        return raw
-    told = [
-        pl.when(pl.all_horizontal(present(name).is_not_null() for name in columns)).then(pl.lit(table))
-        for form in FORMATS
-        for table, columns in form.marks
-    ]
-    return raw.with_columns(table=pl.coalesce("table", *told))
 
 
 def _read_rows(reading: _Reading, frame: pl.DataFrame) -> None:
@@ -333,7 +333,7 @@ def _read_rows(reading: _Reading, frame: pl.DataFrame) -> None:
         reading.take(folded.FORMAT, frame.lazy())
         reading.origins.append(folded.origins(frame, reading.place.label))
         return
-    raw = _with_table(raw_rows(frame, _COLUMNS))
+    raw = with_table(raw_rows(frame, _COLUMNS), FORMATS)
     reading.rows_read += rows_of(raw)
     if not raw.height and "stands" in raw.columns:
         reading.formats.add(_QUIET)

@@ -127,7 +127,7 @@ def _mode(path: Path) -> int | None:
 def load(place: Input, stdin: IO[bytes] | None) -> Content:
     """The bytes of a place, unzipped, in UTF-8 without a byte-order mark. Raises OSError as `open` does.
 
-    Large JSON Lines stay where they are: `data` holds their beginning only and `in_place` says so.
+    Large JSON Lines and Parquet stay where they are: `data` holds their beginning only and `in_place` says so.
     """
     if place.fetch is not None:
         data = place.fetch()
@@ -137,7 +137,7 @@ def load(place: Input, stdin: IO[bytes] | None) -> Content:
         with Path(place.path).open("rb", buffering=0) as file:  # a buffer would mean one more copy of a large file
             head = _head(file)
             if len(head) == PEEK and file.seekable() and place.path == place.label and _stays(head):
-                return Content(Container.JSON_LINES, head, in_place=True)
+                return Content(recognise(head), head, in_place=True)
             data = head + file.readall() if len(head) < PEEK or not file.seekable() else _whole(file)
     torn = ""
     if data.startswith(_GZIP):
@@ -160,6 +160,8 @@ def _whole(file: io.FileIO) -> bytes:
 
 
 def _stays(head: bytes) -> bool:
+    if head.startswith(b"PAR1"):
+        return True
     return b"\n" in head and not head.startswith((_GZIP, _BOM)) and recognise(head) is Container.JSON_LINES
 
 

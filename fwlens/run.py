@@ -49,6 +49,7 @@ class Ask:
     breadth: Literal["observed", "documented"] = "observed"
     at_most: int | None = None
     target: "Target | None" = None
+    tenant: str | None = None
     explain: bool = False
 
     @property
@@ -149,6 +150,7 @@ def flows_of(
         span=span,
         stdin=stdin,
         progress=progress,
+        tenant=ask.tenant,
         twin=twin,
     )
 

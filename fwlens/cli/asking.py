@@ -5,7 +5,7 @@ import time
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from fwlens.cli.terminal import Progress, leave, put, tell
 from fwlens.cli.words import Breadth, PlatformName
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 NO_LOG: Final = "name a file, a folder, a glob or - for standard input, or ask Log Analytics with --workspace."
+_NO_AZURE: Final = "it is about Azure: name a --workspace, a --resource or the address of blobs too."
 
 
 def times(since: str | None, until: str | None) -> "tuple[datetime | None, datetime | None]":
@@ -53,9 +54,9 @@ def asked(
     begin, end = times(since, until)
     target = afar.target if afar else None
     if not logs and target is None:
-        import typer
-
-        raise typer.BadParameter(NO_LOG, param_hint="LOG")
+        _wrong(NO_LOG, "LOG")
+    if afar and afar.tenant and target is None and not any("://" in log for log in logs or ()):
+        _wrong(_NO_AZURE, "--tenant")
     return Ask(
         logs=tuple(logs or ()),
         region=region,
@@ -67,8 +68,15 @@ def asked(
         until=end,
         with_allowed=with_allowed,
         target=target,
+        tenant=afar.tenant if afar else None,
         explain=bool(afar and afar.explain),
     )
+
+
+def _wrong(why: str, where: str) -> NoReturn:
+    import typer
+
+    raise typer.BadParameter(why, param_hint=where)
 
 
 def shaped(

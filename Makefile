@@ -1,6 +1,6 @@
 # make demo   make the environment, show the answer for sample_logs/ and write its report into reports/
 # make test   make the environment and run every check and test; the report is tested in a browser
-# make bench  the benchmarks (ratios in one run; a few minutes, 4 GB of disk)
+# make bench  the benchmarks (ratios in one run; some minutes, 6 GB of disk)
 
 PYTHON ?= python3
 BIN := .venv/bin

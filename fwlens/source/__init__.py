@@ -60,8 +60,6 @@ _CUT_PARQUET: Final = "the Parquet file is damaged: what follows is lost. Fetch 
 _WORKERS: Final = 2
 _SLICE: Final = 10_000
 """So many records are decoded at once: decoded they take several times the memory of their texts."""
-_AHEAD: Final = 3
-"""One more than are read at a time: a slow file keeps nobody waiting."""
 
 Progress = Callable[[int, int], None]
 """Told how many of how many files are read."""
@@ -171,7 +169,9 @@ def _read_all(
     twin: Twin | None,
 ) -> Flows:
     crowd, readings, faults, tags, subnets = Crowd(wanted), list[_Reading](), [], [], set[tuple[str, str]]()
-    for reading in _ahead(lambda place: _read_input(_Reading(place, wanted), stdin, twin), everywhere):
+    for reading in _ahead(
+        lambda place: _read_input(_Reading(place, wanted), stdin, twin), everywhere, 3 if twin else _WORKERS
+    ):
         crowd.add(reading.place.label, reading.tuples, reading.entries, reading.origins)
         subnets |= reading.subnets
         readings.append(replace(reading, tuples=[], entries=[], origins=[], subnets=set(), service_tags=None))
@@ -191,12 +191,12 @@ def _read_all(
     return Flows(rows, ledger, slots, tuple(sorted(tags)), tuple(faults), tuple(sorted(subnets)))
 
 
-def _ahead(one: Callable[[Input], _Reading], places: Iterable[Input]) -> Iterator[_Reading]:
-    """Each file as it was read, in order; no more than `_AHEAD` of them wait, however slowly they are used."""
+def _ahead(one: Callable[[Input], _Reading], places: Iterable[Input], most: int) -> Iterator[_Reading]:
+    """Each file as it was read, in order; no more than `most` of them wait, however slowly they are used."""
     with ThreadPoolExecutor(_WORKERS) as pool:
         coming = deque[Future[_Reading]]()
         for place in places:
-            if len(coming) == _AHEAD:
+            if len(coming) == most:
                 yield coming.popleft().result()
             coming.append(pool.submit(one, place))
         while coming:

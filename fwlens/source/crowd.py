@@ -18,7 +18,7 @@ from fwlens.source.format import Fault, Format, entries_of
 
 _OUTSIDE: Final = "outside the time that was asked for (--since, --until)"
 _NOTHING: Final = flow.empty().insert_column(0, pl.lit(None, flow.TIME).alias("slot"))
-_CROWD: Final = 200_000
+_CROWD: Final = 100_000
 _CROWD_BYTES: Final = 8_000_000
 _MERGE_AT: Final = 2_000_000
 

@@ -15,6 +15,7 @@ import typer
 from fwlens.cli import emit as emitting
 from fwlens.cli.asking import asked, flows_of, matched_of, shaped
 from fwlens.cli.look import catalog_app, tags_app
+from fwlens.cli.nightly import nightly
 from fwlens.cli.options import (
     AnswerForm,
     AnswerFormat,
@@ -44,6 +45,7 @@ from fwlens.cli.options import (
     WithAllowed,
 )
 from fwlens.cli.report import report
+from fwlens.cli.runs import config_app, runs_app
 from fwlens.cli.terminal import leave, put, say, tell
 from fwlens.errors import FwlensError
 
@@ -58,6 +60,8 @@ app = typer.Typer(
 app.add_typer(catalog_app, name="catalog")
 app.add_typer(tags_app, name="tags")
 app.add_typer(emitting.emit_app)
+app.add_typer(runs_app, name="runs")
+app.add_typer(config_app, name="config")
 
 
 def main() -> None:
@@ -268,6 +272,7 @@ def backtest(
 
 
 app.command()(report)
+app.command()(nightly)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,174 @@
+"""Knows how what is new comes into the store: windows of a workspace's arrivals, and files or blobs that changed.
+
+Each step is one commit, so what is interrupted has lost one step. An input that was read again takes the place of what
+the store has of it; one that is as it was is not read.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from fwlens import source
+from fwlens.errors import FwlensError
+from fwlens.flow import Span
+from fwlens.nightly.tiles import EPOCH, Stretch, Tile, tiles
+from fwlens.source.files import STDIN, Input, inputs
+from fwlens.store import Kept, Store, Taken, account_of
+
+SLOT: Final = timedelta(hours=1)
+"""How finely the store keeps apart when things happened."""
+FILES: Final = "fwlens/files"
+_AT_ONCE: Final = 50
+_ROWS_AT_ONCE: Final = 200_000
+_MICROSECOND: Final = timedelta(microseconds=1)
+_UNKNOWN: Final = "unknown"
+
+Tell = Callable[[str], None]
+"""Told a sentence for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A workspace or resource to pull from: its name, and what pulls a window of arrivals, whole or not at all."""
+
+    name: str
+    pull: Callable[[Stretch], Sequence[Input]]
+
+    @property
+    def source(self) -> str:
+        """What the store calls it."""
+        return f"fwlens/arrivals/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file or blob that was found: what tells whether it changed, and when it last did. An empty mark is no mark."""
+
+    place: Input
+    mark: str
+    changed: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Inputs that go into the store together: whose they are, how far that is then, and what they take the place of."""
+
+    source: str
+    progress: int | None
+    taken: tuple[Taken, ...]
+    replaced: tuple[str, ...] = ()
+    tags: tuple[tuple[str, bytes], ...] = ()
+    faults: tuple[str, ...] = ()
+
+
+def found_in(paths: Iterable[str]) -> Iterator[Found]:
+    """The files behind paths, with what tells whether they changed. Standard input is no place to come back to."""
+    for path in paths:
+        if path == STDIN:
+            raise FwlensError("Standard input cannot be read again tomorrow: name files, folders or blobs.")
+        for place in inputs([str(Path(path).absolute())]):
+            try:
+                told = Path(place.path).stat()
+            except (OSError, ValueError):
+                yield Found(place, "", EPOCH)
+                continue
+            changed = datetime.fromtimestamp(told.st_mtime, UTC)
+            yield Found(place, f"{told.st_size}:{told.st_mtime_ns}:{told.st_dev}:{told.st_ino}", changed)
+
+
+def arrivals(
+    store: Store,
+    workspace: Workspace,
+    until: datetime,
+    *,
+    look_back: timedelta,
+    step: timedelta,
+    overlap: timedelta,
+    with_allowed: bool,
+    tell: Tell,
+) -> Iterator[Step]:
+    """What arrived in a workspace since the last window that the store has, window by window."""
+    stored = sorted(_stored(store, workspace), key=lambda one: one.begin)
+    stretches = [Stretch(one.begin, one.end) for one in stored]
+    done = store.progress(workspace.source) or 0
+    plan = tiles(stretches, until, look_back=look_back, step=step, overlap=overlap)
+    if stretches and until < stretches[-1].end:
+        tell(f"{workspace.name}: the store already has what arrived until {stretches[-1].end:%Y-%m-%d %H:%M} UTC.")
+    for tile in plan:
+        covered = [stored[i] for i in tile.covers]
+        window, taken = tile.window, _pulled(workspace, tile, with_allowed=with_allowed)
+        if taken.account.rows_read < sum(one.account.rows_read for one in covered):
+            # What has arrived stays: a workspace that knows less of it now has lost rows (retention, purge, rights).
+            tell(f"{taken.label}: the workspace has fewer rows of it than the store, which keeps its own.")
+            rest = Stretch(covered[-1].end, window.end)
+            if rest.begin >= rest.end:
+                continue
+            covered, window = [], rest
+            taken = _pulled(workspace, Tile(rest), with_allowed=with_allowed)
+        done = max(done, (window.end - EPOCH) // _MICROSECOND)
+        yield Step(workspace.source, done, (taken,), tuple(one.id for one in covered))
+
+
+def _stored(store: Store, workspace: Workspace) -> Iterator[Kept]:
+    prefix = f"{workspace.name} arrived "
+    return (one for one in store.inputs() if one.label.startswith(prefix))
+
+
+def _pulled(workspace: Workspace, tile: Tile, *, with_allowed: bool) -> Taken:
+    """A window of arrivals, read whole. Raises FwlensError where any of it cannot be read."""
+    window = tile.window
+    label = f"{workspace.name} arrived {window.begin:%Y-%m-%dT%H:%M:%SZ}"
+    read = source.read([], places=workspace.pull(window), with_allowed=with_allowed, span=Span(every=SLOT))
+    strange = [one.path for one in read.ledger.inputs if one.format == _UNKNOWN and one.rows_read]
+    if read.unread or strange:
+        name = (*read.unread, *strange)[0]
+        raise FwlensError(f"{name}: the answer of Log Analytics cannot be read. Nothing of this window was stored.")
+    account = account_of(read.ledger, read.used, with_allowed=with_allowed)
+    return Taken(label, "", window.begin, window.end, account, read.slots)
+
+
+def changed(store: Store, everything: Sequence[Found], *, since: datetime, with_allowed: bool) -> Iterator[Step]:
+    """Files and blobs that the store does not have as they are now; of their rows those from `since` on."""
+    known = {one.label: one for one in store.inputs()}
+    there = {one.place.label for one in everything}
+    vanished = {one.mark: one.id for one in known.values() if one.mark and one.label not in there}
+    taken: list[Taken] = []
+    replaced: list[str] = []
+    tags: list[tuple[str, bytes]] = []
+    faults: list[str] = []
+
+    def step() -> Step:
+        made = Step(FILES, None, tuple(taken), tuple(replaced), tuple(tags), tuple(faults))
+        for each in (taken, replaced, tags, faults):
+            each.clear()
+        return made
+
+    for one in everything:
+        old = known.get(one.place.label)
+        mark = _marked(one, with_allowed=with_allowed)
+        if mark and old and old.mark == mark:
+            continue
+        read = source.read([], places=[one.place], with_allowed=with_allowed, span=Span(since, every=SLOT))
+        tags += read.service_tags
+        lost = bool(read.unread)
+        strange = all(account.format == _UNKNOWN for account in read.ledger.inputs)
+        if lost or (strange and one.place.named):
+            faults += read.faults
+        account = account_of(read.ledger, read.used, with_allowed=with_allowed)
+        if lost and old and old.account.rows_read > account.rows_read:
+            continue  # what was read of it before is more than what can be read now
+        if mark in vanished:
+            replaced.append(vanished.pop(mark))  # the same file under another name
+        again = lost or bool(read.service_tags)
+        taken.append(Taken(one.place.label, "" if again else mark, one.changed, one.changed, account, read.slots))
+        if len(taken) == _AT_ONCE or sum(each.slots.height for each in taken) > _ROWS_AT_ONCE:
+            yield step()
+    if taken or tags or faults:
+        yield step()
+
+
+def _marked(one: Found, *, with_allowed: bool) -> str:
+    """A file that was read without its allowed entries is another than the same file with them."""
+    return f"{one.mark}+allowed" if one.mark and with_allowed else one.mark

@@ -343,7 +343,8 @@ FIREWALL_ENTRIES: Sequence[Entry] = tuple(_firewall())
 NSG_ENTRIES: Sequence[Entry] = tuple(_subnet())
 
 
-def _is_public(entry: Entry) -> bool:
+def is_public(entry: Entry) -> bool:
+    """Whether one side of it is no private address."""
     return not (entry.src.startswith("10.") and entry.dst.startswith("10."))
 
 
@@ -384,8 +385,8 @@ FILES: dict[str, Callable[[], str]] = {
     "nsg-flow-log-v1.json": lambda: json.dumps(nsg_flow_log(NSG_ENTRIES, 1)) + "\n",
     "nsg-flow-log-v2.json": lambda: json.dumps(nsg_flow_log(NSG_ENTRIES, 2), indent=1) + "\n",
     "vnet-flow-log-v4.json": lambda: json.dumps(vnet_flow_log(NSG_ENTRIES), separators=(",", ":")) + "\n",
-    "ntanetanalytics.csv": lambda: as_csv([nta(entry, public=_is_public(entry)) for entry in NSG_ENTRIES]),
-    "azurenetworkanalytics-cl.json": lambda: as_answer([cl(entry, public=_is_public(entry)) for entry in NSG_ENTRIES]),
+    "ntanetanalytics.csv": lambda: as_csv([nta(entry, public=is_public(entry)) for entry in NSG_ENTRIES]),
+    "azurenetworkanalytics-cl.json": lambda: as_answer([cl(entry, public=is_public(entry)) for entry in NSG_ENTRIES]),
     "service-tags.json": service_tags,
 }
 """Every file of `sample_logs/` and its content."""

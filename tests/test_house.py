@@ -24,8 +24,9 @@ ARROWS: dict[str, set[str]] = {
     "ledger": set(),
     "tags": {"address", "errors"},
     "document": {"errors", "names", "proof", "rule"},
+    "query": {"errors"},
     # stages
-    "source": {"errors", "flow", "ledger", "rule"},
+    "source": {"errors", "flow", "ledger", "query", "rule"},
     "catalog": {"errors", "names", "requirement", "rule"},
     "match": {"address", "flow", "names", "requirement", "rule", "tags"},
     "cover": set(),
@@ -46,8 +47,8 @@ ARROWS: dict[str, set[str]] = {
     "notify": {"errors"},
     "nightly": NOUNS | {"answer", "diff", "emit", "night", "notify", "report", "run", "source", "store", "table"},
     "cli": NOUNS
-    | {"answer", "backtest", "catalog", "config", "diff", "emit", "night", "nightly", "notify", "report", "run"}
-    | {"source", "store", "table"},
+    | {"answer", "backtest", "catalog", "config", "diff", "emit", "night", "nightly", "notify", "query", "report"}
+    | {"run", "source", "store", "table"},
 }
 
 # Libraries that stay in their place; all others (polars, the standard library) are free.
@@ -63,7 +64,19 @@ KEPT: dict[str, set[str]] = {
     "pyspark": {"scale"},
     "pyarrow": {"source", "store"},
 }
-WITHOUT_POLARS = {"errors", "rule", "requirement", "proof", "names", "ledger", "document", "catalog", "cover", "emit"}
+WITHOUT_POLARS = {
+    "errors",
+    "rule",
+    "requirement",
+    "proof",
+    "names",
+    "ledger",
+    "document",
+    "query",
+    "catalog",
+    "cover",
+    "emit",
+}
 ONLY_IN_CLI = {"print", "input", "exit", "quit"}
 BANNED_WORDS = re.compile(r"manager|helper|util|processor|handler|^data$|^info$|^base$|^common$", re.IGNORECASE)
 

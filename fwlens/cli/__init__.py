@@ -44,6 +44,7 @@ from fwlens.cli.options import (
     Until,
     WithAllowed,
 )
+from fwlens.cli.query import query_app
 from fwlens.cli.report import report
 from fwlens.cli.runs import config_app, runs_app
 from fwlens.cli.terminal import leave, put, say, tell
@@ -59,6 +60,7 @@ app = typer.Typer(
 )
 app.add_typer(catalog_app, name="catalog")
 app.add_typer(tags_app, name="tags")
+app.add_typer(query_app, name="query")
 app.add_typer(emitting.emit_app)
 app.add_typer(runs_app, name="runs")
 app.add_typer(config_app, name="config")

@@ -4,8 +4,9 @@ Files are read two at a time and folded one by one, so that memory follows the l
 conversations, never the total size.
 """
 
+import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -14,9 +15,10 @@ from typing import IO, Final
 import polars as pl
 
 from fwlens import flow
+from fwlens.errors import FwlensError
 from fwlens.flow import Span
 from fwlens.ledger import ALLOWED, Ledger, Share, add_up
-from fwlens.source import azdiag, azfw, files, flowlog, quiet, records, skim, tabular, traffic
+from fwlens.source import azdiag, azfw, elsewhere, files, flowlog, quiet, records, skim, tabular, traffic
 from fwlens.source.crowd import Crowd, Wanted
 from fwlens.source.files import PEEK, Container, Content, Input
 from fwlens.source.flowlog import Tuples
@@ -113,8 +115,12 @@ def read(
     span: Span = Span(),
     stdin: IO[bytes] | None = None,
     progress: Progress | None = None,
+    tenant: str | None = None,
 ) -> Flows:
-    """Read every log behind the paths (files, folders, globs, `-`) into folded flows and a ledger that closes.
+    """Read every log behind the paths into folded flows and a ledger that closes.
+
+    A path is a file, a folder, a glob, `-`, or an address of blobs (`https://…`, `abfss://…`), which are read as who
+    runs this, in an Entra `tenant` if one is given.
 
     `places` are read beside the paths: what lies elsewhere than on this machine, each with a label of its own.
 
@@ -122,8 +128,12 @@ def read(
     after each file. Faults are in the answer and the rest is read; a file in a folder that is no log is told in the
     ledger only.
     """
-    wanted = Wanted(span, with_allowed)
-    everywhere = [*files.inputs(paths), *places]
+    with contextlib.ExitStack() as stay:
+        everywhere = [*elsewhere.inputs(paths, span, tenant, stay), *places]
+        return _read_all(everywhere, Wanted(span, with_allowed), stdin, progress)
+
+
+def _read_all(everywhere: Sequence[Input], wanted: Wanted, stdin: IO[bytes] | None, progress: Progress | None) -> Flows:
     crowd, readings, faults, tags, subnets = Crowd(wanted), list[_Reading](), [], [], set[tuple[str, str]]()
     for reading in _ahead(lambda place: _read_input(_Reading(place, wanted), stdin), everywhere):
         crowd.add(reading.place.label, reading.tuples, reading.entries)
@@ -167,6 +177,11 @@ def _read_input(reading: _Reading, stdin: IO[bytes] | None) -> _Reading:
     except IsADirectoryError:
         reading.set_aside.append((_NO_FILES, 0, 1))
         reading.fault = f"{place.label}: the folder holds no files. Name a folder or file with exported logs."
+        return reading
+    except FwlensError as error:  # a place elsewhere says itself what is wrong
+        reading.set_aside.append((_FORBIDDEN, 0, 1))
+        reading.unread = True
+        reading.fault = str(error)
         return reading
     except OSError as error:
         reading.set_aside.append((_FORBIDDEN, 0, 1))

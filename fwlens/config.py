@@ -22,6 +22,7 @@ FILE: Final = "fwlens.toml"
 _SPAN: Final = re.compile(r"([0-9]{1,4})([mhdw])")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
+_SECRET: Final = re.compile(r"(?<=[a-z])\?[^\s\"]*", re.IGNORECASE)  # a shared access signature
 _PRIORITY: Final = msgspec.Meta(ge=100, le=65000)
 _DAY: Final = timedelta(days=1)
 
@@ -225,5 +226,5 @@ def shown(settings: Settings, origin: Callable[[str], str]) -> Iterator[tuple[st
     """Every option with its value as TOML writes it, and where it comes from."""
     for name in OPTIONS:
         value = getattr(settings, name)
-        text = "" if value is None else msgspec.json.encode(value).decode()
+        text = "" if value is None else _SECRET.sub("?(hidden)", msgspec.json.encode(value).decode())
         yield name, text, origin(name)

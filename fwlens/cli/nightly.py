@@ -2,8 +2,9 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -19,9 +20,10 @@ from fwlens.errors import FwlensError
 if TYPE_CHECKING:
     from fwlens.config import Settings
     from fwlens.emit import Options
-    from fwlens.nightly import Night
+    from fwlens.nightly import Logs, Night, Workspace
     from fwlens.notify import Notice
     from fwlens.run import Ask
+    from fwlens.source.files import Input
 
 CONFIG = Path("fwlens.toml")
 
@@ -138,7 +140,7 @@ def _night(settings: "Settings", until: str | None, log: Log, *, dry_run: bool) 
     now = time.time()
     local = not is_remote(settings.store)
     lock = hold(Path(settings.store), datetime.fromtimestamp(now, UTC)) if local and not dry_run else nullcontext()
-    with lock, _planned(settings, until, now, dry_run=dry_run) as plan:
+    with lock, _planned(settings, until, now, log, dry_run=dry_run) as plan:
         try:
             outcome = nights.night(plan, log)
         except FwlensError as error:
@@ -152,34 +154,79 @@ def _night(settings: "Settings", until: str | None, log: Log, *, dry_run: bool) 
 
 
 @contextmanager
-def _planned(settings: "Settings", until: str | None, now: float, *, dry_run: bool) -> "Iterator[Night]":
+def _planned(settings: "Settings", until: str | None, now: float, log: Log, *, dry_run: bool) -> "Iterator[Night]":
     """The night that the settings ask for; what it opens is closed with it."""
     from importlib.metadata import version
 
     from fwlens.nightly import Night
-    from fwlens.nightly.intake import found_in
     from fwlens.run import when
     from fwlens.store import Store
 
     end = when(until, now) if until else datetime.fromtimestamp(now, UTC) - settings.span("lag")
-    yield Night(
-        store=Store(settings.store),
-        reports=Path(settings.reports),
-        until=end.replace(second=0, microsecond=0),
-        look_back=settings.span("look_back"),
-        window=settings.span("window"),
-        overlap=settings.span("overlap"),
-        keep_flows=settings.span("keep_flows"),
-        keep_runs=settings.span("keep_runs"),
-        keep_reports=settings.span("keep_reports"),
-        ask=_ask(settings),
-        version=version("fwlens"),
-        clock=lambda: datetime.now(UTC),
-        place=_place(settings),
-        found=(lambda _: list(found_in(settings.logs))) if settings.logs else None,
-        post=_post(settings) if settings.notify and not dry_run else None,
-        dry_run=dry_run,
-    )
+    with ExitStack() as stay:
+        yield Night(
+            store=Store(settings.store),
+            reports=Path(settings.reports),
+            until=end.replace(second=0, microsecond=0),
+            look_back=settings.span("look_back"),
+            window=settings.span("window"),
+            overlap=settings.span("overlap"),
+            keep_flows=settings.span("keep_flows"),
+            keep_runs=settings.span("keep_runs"),
+            keep_reports=settings.span("keep_reports"),
+            ask=_ask(settings),
+            version=version("fwlens"),
+            clock=lambda: datetime.now(UTC),
+            place=_place(settings),
+            workspaces=_workspaces(settings, stay, log),
+            logs=_logs(settings, stay) if settings.logs else None,
+            post=_post(settings) if settings.notify and not dry_run else None,
+            dry_run=dry_run,
+        )
+
+
+def _workspaces(settings: "Settings", stay: ExitStack, log: Log) -> "Sequence[Workspace]":
+    """Every workspace and resource, each pulled for itself: each has its own windows in the store."""
+    if not (settings.workspace or settings.resource):
+        return ()
+    from fwlens.nightly import SLOT, Stretch, Workspace
+    from fwlens.source.session import Target, connect
+    from fwlens.source.workspace import Window, pull
+
+    target = Target(settings.workspace, settings.resource, settings.cloud, settings.tenant, settings.endpoint)
+    session = stay.enter_context(connect(target, now=time.time, sleep=time.sleep))
+    told: set[str] = set()
+
+    def tell(text: str) -> None:
+        if text not in told:
+            log("info", "pull", text)
+        told.add(text)
+
+    def workspace(one: Target) -> Workspace:
+        def pulled(stretch: Stretch) -> "Sequence[Input]":
+            window = Window(*stretch.seen, stretch.begin, stretch.end)
+            return pull(one, window, session=session, tell=tell, with_allowed=settings.with_allowed, slot=SLOT)
+
+        return Workspace(one.scopes[0].name, pulled)
+
+    each = [replace(target, workspaces=(scope.name,), resources=()) for scope in target.scopes if scope.is_workspace]
+    each += [replace(target, workspaces=(), resources=(one.name,)) for one in target.scopes if not one.is_workspace]
+    return tuple(map(workspace, each))
+
+
+def _logs(settings: "Settings", stay: ExitStack) -> "Logs":
+    """Files of this machine, and blobs."""
+    from fwlens.nightly import Logs
+    from fwlens.nightly.intake import blobs_in, found_in
+
+    files = [log for log in settings.logs if "://" not in log]
+    blobs = [log for log in settings.logs if "://" in log]
+    if not blobs:
+        return Logs(lambda _: tuple(found_in(files)))
+    from fwlens.source.storage import Storage
+
+    storage = stay.enter_context(Storage(settings.tenant))
+    return Logs(lambda since: (*found_in(files), *blobs_in(storage, blobs, since)), storage.inputs)
 
 
 def _ask(settings: "Settings") -> "Ask":

@@ -19,7 +19,7 @@ from fwlens.document import Document
 from fwlens.errors import FwlensError
 from fwlens.night import night_of
 from fwlens.nightly import folder
-from fwlens.nightly.intake import SLOT, Found, Step, Workspace, arrivals, changed, found_in
+from fwlens.nightly.intake import SLOT, Logs, Step, Workspace, arrivals, changed
 from fwlens.nightly.look import look_back
 from fwlens.nightly.tiles import Stretch, floor
 from fwlens.nightly.words import notice, recommended, table
@@ -28,7 +28,7 @@ from fwlens.report import SHARED_SCRIPT, plot_library, render
 from fwlens.store import Run, Store
 
 __all__ = [
-    "SLOT", "Found", "Night", "Outcome", "Stretch", "Workspace", "failed", "found_in", "night", "run_name", "table",
+    "SLOT", "Logs", "Night", "Outcome", "Stretch", "Workspace", "failed", "night", "run_name", "table",
     "tidy",
 ]  # fmt: skip
 
@@ -43,8 +43,7 @@ _PAGE: Final = "report"
 class Night:
     """What a night does: what it reads and until when (arrivals, UTC), for what look-back, and where results go.
 
-    `found` gives files and blobs; what of them is older than the given time is not of interest. `post` tells a notice
-    and says what went wrong. `clock` is the time of day (UTC).
+    `post` tells a notice and says what went wrong. `clock` is the time of day (UTC).
     """
 
     store: Store
@@ -61,7 +60,7 @@ class Night:
     clock: Callable[[], datetime]
     place: emit.Options = emit.Options()
     workspaces: Sequence[Workspace] = ()
-    found: Callable[[datetime], Sequence[Found]] | None = None
+    logs: Logs | None = None
     post: Callable[[Notice], str] | None = None
     dry_run: bool = False
 
@@ -176,9 +175,10 @@ def _steps(plan: Night, say: Callable[[str], None]) -> Iterator[Step]:
             with_allowed=plan.ask.with_allowed,
             tell=say,
         )
-    if plan.found:
-        since = floor(plan.until - plan.keep_flows, _DAY)
-        yield from changed(plan.store, plan.found(since), since=since, with_allowed=plan.ask.with_allowed)
+    if plan.logs:
+        kept = floor(plan.until - plan.keep_flows, _DAY)
+        with_allowed = plan.ask.with_allowed
+        yield from changed(plan.store, plan.logs, listed_from=plan.since, since=kept, with_allowed=with_allowed)
 
 
 def _answered(
@@ -275,7 +275,7 @@ def tidy(plan: Night, tell: Tell) -> None:
 def _gone(plan: Night) -> list[str]:
     """Inputs of which nothing is kept and that nobody could read again."""
     horizon = floor(plan.until - plan.keep_flows, _DAY)
-    there = {one.place.label for one in plan.found(horizon)} if plan.found else set()
+    there = {one.label for one in plan.logs.found(plan.since)} if plan.logs else set()
     return [
         one.id
         for one in plan.store.inputs()

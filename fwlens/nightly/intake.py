@@ -5,21 +5,25 @@ the store has of it; one that is as it was is not read.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from fwlens import source
 from fwlens.errors import FwlensError
 from fwlens.flow import Span
 from fwlens.nightly.tiles import EPOCH, Stretch, Tile, tiles
+from fwlens.source import bloburl
 from fwlens.source.files import STDIN, Input, inputs
+from fwlens.source.storage import Blob, Storage
 from fwlens.store import Kept, Store, Taken, account_of
 
 SLOT: Final = timedelta(hours=1)
 """How finely the store keeps apart when things happened."""
 FILES: Final = "fwlens/files"
+_ETAG: Final = "etag:"
 _AT_ONCE: Final = 50
 _ROWS_AT_ONCE: Final = 200_000
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -44,11 +48,25 @@ class Workspace:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file or blob that was found: what tells whether it changed, and when it last did. An empty mark is no mark."""
+    """A file or blob that was found: what tells whether it changed, and when it last did. An empty mark is no mark.
 
-    place: Input
+    A file is a `place` already; a blob becomes one when it is to be read.
+    """
+
+    label: str
     mark: str
     changed: datetime
+    place: Input | None = None
+    blob: Blob | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """Files and blobs to keep up with. `found` lists them, leaving out blobs of hours before the given time;
+    `reached` makes places of blobs, in the order in which they will be read."""
+
+    found: Callable[[datetime], Sequence[Found]]
+    reached: Callable[[Sequence[Blob]], Sequence[Input]] = lambda _: ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +83,34 @@ class Step:
 
 def found_in(paths: Iterable[str]) -> Iterator[Found]:
     """The files behind paths, with what tells whether they changed. Standard input is no place to come back to."""
-    for path in paths:
-        if path == STDIN:
-            raise FwlensError("Standard input cannot be read again tomorrow: name files, folders or blobs.")
-        for place in inputs([str(Path(path).absolute())]):
-            try:
-                told = Path(place.path).stat()
-            except (OSError, ValueError):
-                yield Found(place, "", EPOCH)
-                continue
-            changed = datetime.fromtimestamp(told.st_mtime, UTC)
-            yield Found(place, f"{told.st_size}:{told.st_mtime_ns}:{told.st_dev}:{told.st_ino}", changed)
+    every = list(paths)
+    if STDIN in every:
+        raise FwlensError("Standard input cannot be read again tomorrow: name files, folders or blobs.")
+    for place in inputs(str(Path(path).absolute()) for path in every):
+        try:
+            told = Path(place.path).stat()
+        except (OSError, ValueError):
+            yield Found(place.label, "", EPOCH, place)
+            continue
+        mark = f"{told.st_size}:{told.st_mtime_ns}:{told.st_dev}:{told.st_ino}"
+        yield Found(place.label, mark, datetime.fromtimestamp(told.st_mtime, UTC), place)
+
+
+def blobs_in(storage: Storage, addresses: Iterable[str], since: datetime) -> Iterator[Found]:
+    """The blobs behind addresses, each once; where they cannot be listed, reading the address says why."""
+    found: dict[str, Blob] = {}
+    for address in addresses:
+        try:
+            found |= {blob.label: blob for blob in storage.listed(address, since)}
+        except FwlensError as error:
+            place = Input(bloburl.shown(address), named=True, fetch=partial(_raise, error))
+            yield Found(place.label, "", EPOCH, place)
+    for label, blob in found.items():
+        yield Found(label, f"{_ETAG}{blob.etag}:{blob.size}", blob.modified.astimezone(UTC), blob=blob)
+
+
+def _raise(error: FwlensError) -> NoReturn:
+    raise error
 
 
 def arrivals(
@@ -129,44 +164,62 @@ def _pulled(workspace: Workspace, tile: Tile, *, with_allowed: bool) -> Taken:
     return Taken(label, "", window.begin, window.end, account, read.slots)
 
 
-def changed(store: Store, everything: Sequence[Found], *, since: datetime, with_allowed: bool) -> Iterator[Step]:
-    """Files and blobs that the store does not have as they are now; of their rows those from `since` on."""
+def changed(store: Store, logs: Logs, *, listed_from: datetime, since: datetime, with_allowed: bool) -> Iterator[Step]:
+    """Files and blobs that the store does not have as they are now; of their rows those from `since` on.
+
+    Blobs of hours before `listed_from` are not asked for again.
+    """
     known = {one.label: one for one in store.inputs()}
-    there = {one.place.label for one in everything}
-    vanished = {one.mark: one.id for one in known.values() if one.mark and one.label not in there}
-    taken: list[Taken] = []
-    replaced: list[str] = []
-    tags: list[tuple[str, bytes]] = []
-    faults: list[str] = []
-
-    def step() -> Step:
-        made = Step(FILES, None, tuple(taken), tuple(replaced), tuple(tags), tuple(faults))
-        for each in (taken, replaced, tags, faults):
-            each.clear()
-        return made
-
-    for one in everything:
-        old = known.get(one.place.label)
-        mark = _marked(one, with_allowed=with_allowed)
-        if mark and old and old.mark == mark:
-            continue
-        read = source.read([], places=[one.place], with_allowed=with_allowed, span=Span(since, every=SLOT))
-        tags += read.service_tags
-        lost = bool(read.unread)
-        strange = all(account.format == _UNKNOWN for account in read.ledger.inputs)
-        if lost or (strange and one.place.named):
-            faults += read.faults
+    everything = logs.found(listed_from)
+    there = {one.label for one in everything}
+    vanished = {one.mark: one.id for one in known.values() if _is_file(one.mark) and one.label not in there}
+    fresh = [one for one in everything if not _is_known(one, known.get(one.label), with_allowed=with_allowed)]
+    blobs = [one.blob for one in fresh if one.blob]
+    places = dict(zip((blob.label for blob in blobs), logs.reached(blobs), strict=True))
+    step = _Gathered()
+    for one in fresh:
+        place = one.place or places[one.label]
+        read = source.read([], places=[place], with_allowed=with_allowed, span=Span(since, every=SLOT))
+        step.tags += read.service_tags
+        lost, old = bool(read.unread), known.get(one.label)
+        if lost or (place.named and all(account.format == _UNKNOWN for account in read.ledger.inputs)):
+            step.faults += read.faults
         account = account_of(read.ledger, read.used, with_allowed=with_allowed)
         if lost and old and old.account.rows_read > account.rows_read:
             continue  # what was read of it before is more than what can be read now
+        mark = _marked(one, with_allowed=with_allowed)
         if mark in vanished:
-            replaced.append(vanished.pop(mark))  # the same file under another name
+            step.replaced.append(vanished.pop(mark))  # the same file under another name
         again = lost or bool(read.service_tags)
-        taken.append(Taken(one.place.label, "" if again else mark, one.changed, one.changed, account, read.slots))
-        if len(taken) == _AT_ONCE or sum(each.slots.height for each in taken) > _ROWS_AT_ONCE:
-            yield step()
-    if taken or tags or faults:
-        yield step()
+        step.taken.append(Taken(one.label, "" if again else mark, one.changed, one.changed, account, read.slots))
+        if len(step.taken) == _AT_ONCE or sum(each.slots.height for each in step.taken) > _ROWS_AT_ONCE:
+            yield step.done()
+            step = _Gathered()
+    if step.taken or step.tags or step.faults:
+        yield step.done()
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """Inputs that wait for their commit."""
+
+    taken: list[Taken] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+    tags: list[tuple[str, bytes]] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    def done(self) -> Step:
+        """The step that they make."""
+        return Step(FILES, None, tuple(self.taken), tuple(self.replaced), tuple(self.tags), tuple(self.faults))
+
+
+def _is_known(one: Found, old: Kept | None, *, with_allowed: bool) -> bool:
+    return bool(one.mark) and old is not None and old.mark == _marked(one, with_allowed=with_allowed)
+
+
+def _is_file(mark: str) -> bool:
+    """Whether a mark is that of a file, which keeps it when it is renamed."""
+    return bool(mark) and not mark.startswith(_ETAG)
 
 
 def _marked(one: Found, *, with_allowed: bool) -> str:

@@ -28,8 +28,8 @@ from fwlens.report import SHARED_SCRIPT, plot_library, render
 from fwlens.store import Run, Store
 
 __all__ = [
-    "SLOT", "Logs", "Night", "Outcome", "Stretch", "Workspace", "failed", "night", "run_name", "table",
-    "tidy",
+    "SLOT", "Logs", "Night", "Outcome", "Stretch", "TakenIn", "Workspace", "failed", "night", "run_name",
+    "table", "take_in", "tidy",
 ]  # fmt: skip
 
 Level = Literal["info", "warning", "error"]
@@ -94,7 +94,7 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class _Read:
+class TakenIn:
     """What was read tonight besides flows."""
 
     pending: list[Step] = field(default_factory=list)
@@ -114,7 +114,7 @@ def night(plan: Night, tell: Tell) -> Outcome:
     runs = plan.store.runs()
     earlier = next((one for one in reversed(runs) if one.state == "done" and one.until < plan.until), None)
     then = document.parse(earlier.answer.encode(), f"the answer of run {earlier.run}") if earlier else None
-    read = _take_in(plan, tell)
+    read = take_in(plan, tell)
     faults = tuple(read.faults)
     for fault in faults:
         tell("error", "not read", fault, {})
@@ -134,9 +134,9 @@ def night(plan: Night, tell: Tell) -> Outcome:
     return outcome
 
 
-def _take_in(plan: Night, tell: Tell) -> _Read:
+def take_in(plan: Night, tell: Tell) -> TakenIn:
     """Bring everything that is new into the store, commit by commit."""
-    read = _Read()
+    read = TakenIn()
 
     def say(text: str) -> None:
         tell("warning", "kept", text, {})
@@ -182,7 +182,7 @@ def _steps(plan: Night, say: Callable[[str], None]) -> Iterator[Step]:
 
 
 def _answered(
-    plan: Night, read: _Read, earlier: Run | None, then: Document | None, tell: Tell
+    plan: Night, read: TakenIn, earlier: Run | None, then: Document | None, tell: Tell
 ) -> tuple[Answer, Diff, dict[str, bytes]]:
     """Match and recommend over the look-back; the answer, what changed, and every file that tells of it."""
     flows, partly = look_back(plan.store, plan.since, read.pending)

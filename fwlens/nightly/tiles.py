@@ -51,7 +51,8 @@ def floor(when: datetime, step: timedelta) -> datetime:
 def tiles(
     stored: Sequence[Stretch], until: datetime, *, look_back: timedelta, step: timedelta, overlap: timedelta
 ) -> list[Tile]:
-    """The windows to ask for, the earliest first. `stored` follow one another without a gap.
+    """The windows to ask for, in the order to do so. `stored` follow one another without a gap, and so they do after
+    any number of these.
 
     Together with the stored windows that none of them covers they reach from the look-back (or what is stored before
     it) to `until` without gap or overlap. Nothing is asked for where the store is at `until` or beyond.
@@ -62,7 +63,7 @@ def tiles(
     first, last = stored[0].begin, stored[-1].end
     if until < last:
         return []
-    missing = [Tile(one) for one in _cut(begin, first, step, ())]
+    missing = [Tile(one) for one in reversed(_cut(begin, first, step, ()))]  # so that what is done leaves no gap
     again = [i for i, one in enumerate(stored) if one.end > last - overlap]
     start = stored[again[0]].begin if again else last
     inner = [stored[i] for i in again]

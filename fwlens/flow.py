@@ -46,7 +46,8 @@ FLOW: Final = pl.Schema(_FLOW)
 """One row per conversation, in ASIM's names (https://learn.microsoft.com/azure/sentinel/normalization-schema-network).
 
 Times are UTC. `events` counts log entries. `dst_port` is null for protocols without ports, `cause` for allowed flows,
-`rule` where no rule is named. `device` is the deciding firewall or ACL, in lower case. `origin` is `file:line`.
+`rule` where no rule is named. `device` is the deciding firewall or ACL, in lower case. `origin` is `file:line`, or the
+place alone where no line of it is known.
 There is no source port: it is noise to a rule.
 """
 KEY: Final = (
@@ -61,11 +62,12 @@ _ENTRY: Final[Columns] = {
     "fault": pl.String,
     "slot": TIME,
     "place": pl.String,
-    "rows": pl.UInt32,
+    "rows": pl.UInt64,
     "line": pl.UInt32,
 }
 ENTRY: Final = pl.Schema(_ENTRY)
-"""Log entries as a format reads them: texts as logged, `rows` of the log they stand for, `line` of the first one.
+"""Log entries as a format reads them: texts as logged, `rows` of the log they stand for, `line` of the first one
+(0 where many rows were folded before they got here).
 
 `fault` says why an entry yields no flow (it is allowed, an alert, not to be parsed …) and is null for all others.
 The reader adds two columns that formats do not know: `slot`, the time from which on an entry is counted apart (`Span`),
@@ -209,7 +211,7 @@ def conform(entries: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
             ),
             cause=pl.col("cause").cast(CAUSES),
             plane=pl.col("plane").cast(PLANES),
-            origin=pl.concat_str("place", pl.lit(":"), "line"),
+            origin=pl.when(pl.col("line") > 0).then(pl.concat_str("place", pl.lit(":"), "line")).otherwise("place"),
         )
         .with_columns(
             dst_fqdn=pl.when(pl.col("dst_fqdn") != "").then("dst_fqdn"),

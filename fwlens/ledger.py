@@ -21,7 +21,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class SetAside:
-    """Why rows yield no flow, how many do not, and where the first stands (`file:line`)."""
+    """Why rows yield no flow, how many do not, and where the first stands (`file:line`, or the place alone)."""
 
     reason: str
     rows: int
@@ -87,6 +87,6 @@ def add_up(shares: Iterable[Share]) -> Ledger:
     entries = []
     for reason, places in reasons.items():
         path, line = min((path, line) for _, path, line in places)
-        entries.append(SetAside(reason, sum(rows for rows, _, _ in places), f"{path}:{line}"))
+        entries.append(SetAside(reason, sum(rows for rows, _, _ in places), f"{path}:{line}" if line else path))
     ordered = sorted(entries, key=lambda entry: (-entry.rows, entry.reason))
     return Ledger(tuple(accounts), tuple(ordered), tuple(sorted(tables)))

@@ -45,6 +45,7 @@ _SAID: Final[dict[Kind, str]] = {
 _SPAN: Final = re.compile(r"([0-9]{1,9})([smhd])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _LONG: Final = range(-(1 << 63), 1 << 63)
+_LONGEST: Final = timedelta(days=10_675_199)  # a timespan is a long of ticks of 100 ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Query:
 
 def every() -> tuple[Query, ...]:
     """All queries, in the order of their names. Raises FwlensError for a file that is none."""
-    return tuple(_read(file) for file in sorted(_FOLDER.glob("*.kql")))
+    return tuple(sorted(map(_read, _FOLDER.glob("*.kql")), key=lambda query: query.name))
 
 
 def find(name: str) -> Query:
@@ -158,7 +159,7 @@ def _literal(query: Query, name: str, value: Value) -> str:
             return str(value).lower()
         case "datetime", datetime(tzinfo=zone) if zone is not None:
             return f"datetime({value.astimezone(UTC).isoformat().removesuffix('+00:00')}Z)"
-        case "timespan", timedelta():
+        case "timespan", timedelta() if abs(value) < _LONGEST:
             return _timespan(value)
         case "long", int() if not isinstance(value, bool) and value in _LONG:
             return f"long({value})"

@@ -1,11 +1,12 @@
 """Knows the one way through: logs, flows, matches, recommendations, answer. What the command line and a night share."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
-from typing import IO, Any, Final, Literal
+from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
 import polars as pl
 
@@ -21,7 +22,11 @@ from fwlens.recommend import Options, Recommendations, recommend, subnet
 from fwlens.requirement import Catalog
 from fwlens.rule import Platform
 from fwlens.source import Flows, Progress
+from fwlens.source.files import Input
 from fwlens.tags import ADVICE, ServiceTags, parse, read
+
+if TYPE_CHECKING:
+    from fwlens.source.session import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,8 @@ class Ask:
     subnets: tuple[str, ...] = ()
     breadth: Literal["observed", "documented"] = "observed"
     at_most: int | None = None
+    target: "Target | None" = None
+    explain: bool = False
 
     @property
     def choice(self) -> Choice:
@@ -125,11 +132,17 @@ def catalog_of(ask: Ask) -> Catalog:
 
 
 def flows_of(
-    ask: Ask, stdin: IO[bytes] | None = None, progress: Progress | None = None, every: timedelta | None = None
+    ask: Ask,
+    stdin: IO[bytes] | None = None,
+    progress: Progress | None = None,
+    every: timedelta | None = None,
+    places: Sequence[Input] = (),
 ) -> Flows:
-    """Read the logs, keeping slots of `every` apart as well."""
+    """Read the logs, and `places` that lie elsewhere beside them, keeping slots of `every` apart as well."""
     span = Span(ask.since, ask.until, every)
-    return source.read(ask.logs, with_allowed=ask.with_allowed, span=span, stdin=stdin, progress=progress)
+    return source.read(
+        ask.logs, places=places, with_allowed=ask.with_allowed, span=span, stdin=stdin, progress=progress
+    )
 
 
 def matched(ask: Ask, flows: Flows) -> Matched:

@@ -144,7 +144,8 @@ _ARROW: Final = {
 }  # fmt: skip
 
 _PYTHON: Final[dict[str, Callable[[Any], Any]]] = {
-    "int": int, "long": int, "real": float, "bool": bool, "dynamic": json.dumps, "timespan": lambda value: value,
+    "int": int, "long": int, "real": float, "bool": lambda value: str(value).lower() == "true",
+    "dynamic": json.dumps, "timespan": lambda value: value,
 }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from fwlens.cli import emit as emitting
+from fwlens.cli.afar import Afar, reading
 from fwlens.cli.asking import asked, flows_of, matched_of, shaped
 from fwlens.cli.look import catalog_app, tags_app
 from fwlens.cli.nightly import nightly
@@ -44,6 +45,7 @@ from fwlens.cli.options import (
     Until,
     WithAllowed,
 )
+from fwlens.cli.pull import pull
 from fwlens.cli.query import query_app
 from fwlens.cli.report import report
 from fwlens.cli.runs import config_app, runs_app
@@ -51,7 +53,8 @@ from fwlens.cli.terminal import leave, put, say, tell
 from fwlens.errors import FwlensError
 
 app = typer.Typer(
-    help="From denied flows in Azure's network logs to the fewest documented allow rules. Sends nothing anywhere.",
+    help="From denied flows in Azure's network logs to the fewest documented allow rules. "
+    "Changes nothing in Azure, and asks a service only if an option names it.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -107,8 +110,9 @@ def program(
 
 
 @app.command()
+@reading
 def recommend(
-    logs: Logs,
+    logs: Logs = None,
     region: Region = None,
     profile: Profiles = None,
     platform: Platforms = None,
@@ -131,6 +135,8 @@ def recommend(
     ip_groups: IpGroups = False,
     rollback: Rollback = None,
     check: Annotated[bool, typer.Option("--check", help="Exit with 3 if there is something to allow.")] = False,
+    *,
+    afar: Afar,
 ) -> None:
     """The fewest documented allow rules for what was blocked, and everything else that was.
 
@@ -139,7 +145,7 @@ def recommend(
     from fwlens import answer as answers
     from fwlens import run, table
 
-    ask = asked(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed)
+    ask = asked(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed, afar)
     ask = shaped(ask, platform, subnet, breadth, at_most, dns_proxy=dns_proxy)
     file = Path(output) if output else None
     is_text = form not in (AnswerForm.TABLE, AnswerForm.JSON)
@@ -158,26 +164,30 @@ def recommend(
 
 
 @app.command()
+@reading
 def flows(
-    logs: Logs,
+    logs: Logs = None,
     since: Since = None,
     until: Until = None,
     with_allowed: WithAllowed = False,
     form: Format = Form.TABLE,
     output: Output = None,
+    *,
+    afar: Afar,
 ) -> None:
     """What was read: folded flows and the ledger, before anything is matched."""
     from fwlens import answer, table
 
-    read = flows_of(asked(logs, None, None, None, None, None, since, until, with_allowed))
+    read = flows_of(asked(logs, None, None, None, None, None, since, until, with_allowed, afar))
     shown = answer.flows_to_json if form is Form.JSON else table.flows_as_text
     put(shown(read.rows, read.ledger), output)
     leave(read)
 
 
 @app.command()
+@reading
 def match(
-    logs: Logs,
+    logs: Logs = None,
     region: Region = None,
     profile: Profiles = None,
     service_tags: TagFile = None,
@@ -188,11 +198,15 @@ def match(
     with_allowed: WithAllowed = False,
     form: Format = Form.TABLE,
     output: Output = None,
+    *,
+    afar: Afar,
 ) -> None:
     """Every flow with its verdict and the requirement that explains it."""
     from fwlens import answer, run, table
 
-    found = matched_of(asked(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed))
+    found = matched_of(
+        asked(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed, afar)
+    )
     if form is Form.JSON:
         text = answer.flows_to_json(found.rows, found.flows.ledger, answer.MATCHED_SCHEMA)
     else:
@@ -203,13 +217,16 @@ def match(
 
 
 @app.command()
+@reading
 def verify(
     document: Annotated[Path, typer.Argument(metavar="RECOMMENDATIONS.json", help="An answer in JSON, edited or not.")],
-    logs: Logs,
+    logs: Logs = None,
     service_tags: TagFile = None,
     catalog: Catalogs = None,
     since: Since = None,
     until: Until = None,
+    *,
+    afar: Afar,
 ) -> None:
     """Check a set of rules against logs: which rule is idle, what stays blocked, what is allowed and must not be.
 
@@ -229,6 +246,7 @@ def verify(
         since,
         until,
         False,
+        afar,
     )
     found = matched_of(ask)
     certificate = run.verified(read, found)
@@ -240,8 +258,9 @@ def verify(
 
 
 @app.command()
+@reading
 def backtest(
-    logs: Logs,
+    logs: Logs = None,
     train: Annotated[str, typer.Option("--train", help="How long rules are learned: 6d, 12h.")] = "6d",
     test: Annotated[str, typer.Option("--test", help="How long they are then tried: 1d, 6h.")] = "1d",
     region: Region = None,
@@ -255,6 +274,8 @@ def backtest(
     breadth: Breadths = Breadth.OBSERVED,
     form: Format = Form.TABLE,
     output: Output = None,
+    *,
+    afar: Afar,
 ) -> None:
     """What rules learned on the first days would have missed, or opened in vain, on the next; rolling backwards.
 
@@ -264,10 +285,10 @@ def backtest(
     from fwlens import backtest as tests
     from fwlens import run, table
 
-    ask = asked(logs, region, profile, service_tags, catalog, never_override, None, None, False)
+    ask = asked(logs, region, profile, service_tags, catalog, never_override, None, None, False, afar)
     ask = shaped(ask, platform, subnet, breadth, dns_proxy=dns_proxy)
     learned, tried = run.how_long(train), run.how_long(test)
-    read = flows_of(ask, every=tests.slot(learned, tried))
+    read = flows_of(ask, every=tests.slot(learned, tried), reach=learned + tried)
     found = list(tests.trials(ask, read, learned, tried))
     put(answers.trials_to_json(found) if form is Form.JSON else table.trials(found).encode(), output)
     leave(read)
@@ -275,6 +296,7 @@ def backtest(
 
 app.command()(report)
 app.command()(nightly)
+app.command()(pull)
 
 
 if __name__ == "__main__":

@@ -4,21 +4,38 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import typer
+
+from fwlens.cli.afar import DAY, Afar, places
 from fwlens.cli.options import Breadth, PlatformName
 from fwlens.cli.terminal import Progress
 from fwlens.errors import FwlensError
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from fwlens.run import Ask, Matched
     from fwlens.source import Flows
 
 
+NO_LOG: Final = "name a file, a folder, a glob or - for standard input, or ask Log Analytics with --workspace."
+
+
+def times(since: str | None, until: str | None) -> "tuple[datetime | None, datetime | None]":
+    """What --since and --until say, to the second. Raises FwlensError where no time is left between them."""
+    from fwlens.run import when
+
+    now = float(int(time.time()))
+    begin, end = (when(text, now) if text else None for text in (since, until))
+    if begin and end and begin >= end:
+        raise FwlensError(f"--since {since} is not before --until {until}: no time is left between them.")
+    return begin, end
+
+
 def asked(
-    logs: list[str],
+    logs: list[str] | None,
     region: str | None,
     profiles: list[str] | None,
     service_tags: Path | None,
@@ -27,16 +44,17 @@ def asked(
     since: str | None,
     until: str | None,
     with_allowed: bool,
+    afar: Afar,
 ) -> "Ask":
-    """What the common options say."""
-    from fwlens.run import Ask, when
+    """What the common options say; neither a log nor a workspace is wrong usage."""
+    from fwlens.run import Ask
 
-    now = time.time()
-    begin, end = (when(text, now) if text else None for text in (since, until))
-    if begin and end and begin >= end:
-        raise FwlensError(f"--since {since} is not before --until {until}: no time is left between them.")
+    begin, end = times(since, until)
+    target = afar.target
+    if not logs and target is None:
+        raise typer.BadParameter(NO_LOG, param_hint="LOG")
     return Ask(
-        logs=tuple(logs),
+        logs=tuple(logs or ()),
         region=region,
         profiles=tuple(profiles or ()),
         service_tags=service_tags,
@@ -45,6 +63,8 @@ def asked(
         since=begin,
         until=end,
         with_allowed=with_allowed,
+        target=target,
+        explain=afar.explain,
     )
 
 
@@ -70,12 +90,13 @@ def shaped(
     return said
 
 
-def flows_of(ask: "Ask", every: "timedelta | None" = None) -> "Flows":
-    """Read the logs, with a bar where somebody watches."""
+def flows_of(ask: "Ask", every: "timedelta | None" = None, reach: "timedelta" = DAY) -> "Flows":
+    """Read the logs, with a bar where somebody watches; without --since a workspace's go back as far as `reach`."""
     from fwlens import run
 
+    afar = places(ask, every, reach)
     with Progress() as progress:
-        return run.flows_of(ask, sys.stdin.buffer, progress, every)
+        return run.flows_of(ask, sys.stdin.buffer, progress, every, afar)
 
 
 def matched_of(ask: "Ask") -> "Matched":

@@ -56,7 +56,7 @@ class PlatformName(StrEnum):
 
 
 Logs = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(metavar="LOG", help="Files, folders, globs, or - for standard input.", show_default=False),
 ]
 Region = Annotated[str | None, typer.Option("--region", help="The region that <region> stands for, e.g. westeurope.")]

@@ -6,12 +6,16 @@ from typing import Annotated
 import typer
 
 from fwlens.cli.options import Form, Format, Output
+from fwlens.cli.query_run import query_run
 from fwlens.cli.terminal import put
 from fwlens.errors import FwlensError
 
 query_app = typer.Typer(
     help="KQL for Log Analytics: runs in the portal as it stands.", no_args_is_help=True, rich_markup_mode=None
 )
+query_app.command("run")(query_run)
+
+WIDTH = 130  # names of tables and queries are long, and are copied
 
 QueryName = Annotated[str, typer.Argument(metavar="NAME", help="A query, as `query list` shows it.")]
 Settings = Annotated[
@@ -28,7 +32,7 @@ def query_list(form: Format = Form.TABLE, output: Output = None) -> None:
     known = query.every()
     if form is Form.TABLE:
         rows = [(one.name, one.table or "all of them", one.title) for one in known]
-        put(table.columns(("query", "table", "what"), rows).encode(), output)
+        put(table.columns(("query", "table", "what it tells"), rows, WIDTH).encode(), output)
         return
     told = [
         {

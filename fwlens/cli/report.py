@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fwlens.cli.afar import Afar, reading
 from fwlens.cli.asking import asked, flows_of, shaped
 from fwlens.cli.emit import options
 from fwlens.cli.options import (
@@ -50,8 +51,9 @@ SharedJs = Annotated[
 ]
 
 
+@reading
 def report(
-    logs: Logs,
+    logs: Logs = None,
     region: Region = None,
     profile: Profiles = None,
     platform: Platforms = None,
@@ -72,6 +74,8 @@ def report(
     priority_below: Below = None,
     priority_taken: Taken = None,
     ip_groups: IpGroups = False,
+    *,
+    afar: Afar,
 ) -> None:
     """One page that tells all: the verdict, the rules with their proof, what is missing. It needs nothing from outside.
 
@@ -81,7 +85,7 @@ def report(
     from fwlens.night import SLOT, night_of
     from fwlens.report import render
 
-    ask = asked(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed)
+    ask = asked(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed, afar)
     ask = shaped(ask, platform, subnet, breadth, at_most, dns_proxy=dns_proxy)
     place = options(target, priority_below, priority_taken, ip_groups=ip_groups)
     earlier = document.read(against) if against else None  # a wrong one is told before hours of logs are read

@@ -44,6 +44,36 @@ class Progress:
         self._close, self._update = bar.stop, lambda done, total: bar.update(task, completed=done, total=total)
 
 
+class Windows:
+    """A bar on stderr for each window of a pull that is not there yet, if that is a terminal."""
+
+    def __init__(self) -> None:
+        self._close: Callable[[], None] = lambda: None
+
+    def __enter__(self) -> Callable[[str, float], None] | None:
+        if not sys.stderr.isatty():
+            return None
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+        from rich.table import Column
+
+        what = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
+        bars = Progress(what, BarColumn(), TimeElapsedColumn(), console=Console(stderr=True), transient=True)
+        shown: dict[str, TaskID] = {}
+
+        def watch(window: str, there: float) -> None:
+            if window not in shown:
+                shown[window] = bars.add_task(window, total=1.0)
+            bars.update(shown[window], completed=there, visible=there < 1)
+
+        bars.start()
+        self._close = bars.stop
+        return watch
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+
 def put(artefact: bytes, output: Path | None) -> None:
     """The artefact, whole: a file appears under its name only when it is complete. A device or pipe stays what it is,
     and a link leads to where it led."""

@@ -22,7 +22,7 @@ from fwlens.source import azdiag, azfw, elsewhere, files, flowlog, quiet, record
 from fwlens.source.crowd import Crowd, Wanted
 from fwlens.source.files import PEEK, Container, Content, Input
 from fwlens.source.flowlog import Tuples
-from fwlens.source.format import NO_FLOWS, Fault, Format, present, raw_rows
+from fwlens.source.format import FOLDED, NO_FLOWS, ROWS, Fault, Format, present, raw_rows, rows_of
 
 FORMATS: Final = (azfw.FORMAT, azdiag.FORMAT, flowlog.FORMAT, traffic.FORMAT)
 
@@ -30,7 +30,7 @@ _TABLES: Final = {alias: table for form in FORMATS for alias, table in form.tabl
 _FORMAT_OF: Final = {alias: form.name for form in FORMATS for alias in form.tables}
 _FLOWLESS: Final = tuple(name for form in FORMATS for name in form.flowless)
 _COLUMNS: Final = tuple(dict.fromkeys(name for form in FORMATS for name in form.columns))
-_MARKS: Final = (*(mark for form in FORMATS for _, mark in form.marks), ("msg_s",))
+_MARKS: Final = (*(mark for form in FORMATS for _, mark in form.marks), ("msg_s",), ("Type", ROWS))
 _UNKNOWN: Final = "no known table of Azure Firewall, NSG or VNet flow logs"
 _EMPTY: Final = "empty file"
 _TAGS: Final = "service-tags"
@@ -296,10 +296,11 @@ def _columns_in(texts: pl.DataFrame) -> tuple[str, ...]:
     """The columns of those formats that the texts hold a column of: decoding looks for each, found or not."""
     text = pl.col("text").str
     marks = {form.name: [f'"{name}' for name in form.columns] for form in FORMATS if form.columns}
-    there = texts.select(**{name: text.contains_any(columns).any() for name, columns in marks.items()}).row(
-        0, named=True
-    )
-    return tuple(dict.fromkeys(name for form in FORMATS if there.get(form.name) for name in form.columns))
+    folded = text.contains(f'"{ROWS}"', literal=True).any()
+    found = {name: text.contains_any(columns).any() for name, columns in marks.items()}
+    there = texts.select(folded=folded, **found).row(0, named=True)
+    columns = (name for form in FORMATS if there.get(form.name) for name in form.columns)
+    return tuple(dict.fromkeys((*columns, *(FOLDED if there["folded"] else ()))))
 
 
 def _with_table(raw: pl.DataFrame) -> pl.DataFrame:
@@ -318,7 +319,7 @@ def _with_table(raw: pl.DataFrame) -> pl.DataFrame:
 
 def _read_rows(reading: _Reading, frame: pl.DataFrame) -> None:
     raw = _with_table(raw_rows(frame, _COLUMNS))
-    reading.rows_read += raw.height
+    reading.rows_read += rows_of(raw)
     there = set(raw["table"].unique())
     reading.tables |= there - {None}
     for form in FORMATS:
@@ -327,4 +328,4 @@ def _read_rows(reading: _Reading, frame: pl.DataFrame) -> None:
             reading.take(form, raw.lazy() if whole else raw.lazy().filter(pl.col("table").is_in(mine)))
     if None in there:
         strangers = raw.filter(pl.col("table").is_null())
-        reading.set_aside.append((_UNKNOWN, strangers.height, int(strangers["line"][0])))
+        reading.set_aside.append((_UNKNOWN, rows_of(strangers), int(strangers["line"][0])))

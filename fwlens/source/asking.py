@@ -103,7 +103,7 @@ class Again:
 
     why: str
     wait: float | None = None
-    then: TooMuch | None = None
+    then: "TooMuch | Turn | None" = None
 
 
 Outcome = Whole | TooMuch | Turn
@@ -117,6 +117,8 @@ class Asker:
     session: Session
     limits: Limits
     tell: Callable[[str], None]
+    alive: set[Scope] = field(default_factory=set)
+    """Whose tables were found to answer."""
     _lock: Lock = field(default_factory=Lock)
     _searches: Semaphore = field(default_factory=lambda: Semaphore(2))
     _retries: int = 0
@@ -136,6 +138,10 @@ class Asker:
             reply = self.session.send(question.request)
             self._check_clock(reply)
             outcome = judge(reply, question, self.limits, self.session.now())
+            if isinstance(outcome, Whole):
+                self.alive.add(question.scope)
+            if outcome is Turn.NO_LOGS and question.scope in self.alive:
+                outcome = Again("HTTP 204, no content", then=Turn.NO_LOGS)
             if not isinstance(outcome, Again):
                 return outcome
             if attempt == self.limits.tries:

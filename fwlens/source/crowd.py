@@ -15,7 +15,7 @@ from fwlens.flow import Span
 from fwlens.ledger import ALLOWED
 from fwlens.source import flowlog
 from fwlens.source.flowlog import Tuples
-from fwlens.source.format import Fault, Format
+from fwlens.source.format import Fault, Format, entries_of
 
 _OUTSIDE: Final = "outside the time that was asked for (--since, --until)"
 _NOTHING: Final = flow.empty().insert_column(0, pl.lit(None, flow.TIME).alias("slot"))
@@ -36,7 +36,7 @@ class Wanted:
         when = pl.col("first_seen")
         allowed = pl.when((pl.col("action") == "Allow") & (not self.with_allowed)).then(pl.lit(ALLOWED))
         outside = pl.when(~self.span.inside(when)).then(pl.lit(_OUTSIDE))
-        entries = form.entries(raw).with_columns(
+        entries = entries_of(form, raw).with_columns(
             fault=pl.coalesce("fault", allowed, outside), slot=self.span.slot(when), place=place
         )
         return flow.fold_entries(entries).collect(engine="streaming")

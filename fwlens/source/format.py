@@ -21,10 +21,15 @@ TIME_NAMES: Final = ("time", "TimeGenerated")
 RESOURCE: Final = ("resourceId", "_ResourceId", "ResourceId")
 MESSAGE: Final = ("msg", "msg_s")
 COMMON: Final = (*TABLE, *TIME_NAMES, *RESOURCE, *MESSAGE)
+# What a row says that stands for many: `queries/*.kql` fold conversations where the logs lie.
+ROWS: Final = "FoldedRows"
+FOLDED: Final = (ROWS, "FirstSeen", "LastSeen")
 NOT_DECODED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding raises: no JSON, no UTF-8, nested deeper than any log."""
 _ZONE: Final = r"\s*\[[^\]]*\]$"
 _MOST_EVENTS: Final = 1 << 48
+_MOST_ROWS: Final = 1 << 40
+_MISCOUNTED: Final = "malformed: FoldedRows is no number of rows"
 
 Fault = tuple[str, int, int]
 """Why rows are set aside, how many, and the line of the first."""
@@ -71,21 +76,63 @@ def plain_name(column: str) -> str:
 def raw_rows(frame: pl.DataFrame, columns: tuple[str, ...]) -> pl.DataFrame:
     """Texts under Azure's names as raw rows: `line`, `tables`, `time`, `resource`, `msg` and the named columns.
 
-    `tables` lists the names that a row gives for its table. Absent columns are null.
+    `tables` lists the names that a row gives for its table. Absent columns are null. Where rows may stand for many each
+    has in `stands` for how many, whether it `miscounted` (then it is one row), and `until` when they were seen.
     """
     there = {plain_name(name): name for name in reversed(frame.columns)}
+    folded = ROWS.casefold() in there
 
     def column(name: str) -> pl.Expr:
         found = name if name in frame.columns else there.get(name.casefold())
         return (pl.col(found) if found is not None else pl.lit(None, pl.String)).alias(name)
 
-    return frame.select(
+    raw = frame.select(
         "line",
         *(column(name) for name in columns if name not in MESSAGE),
+        *(map(column, FOLDED) if folded else ()),
         tables=pl.concat_list(column(name) for name in TABLE),
         time=pl.coalesce(column(name) for name in TIME_NAMES),
         resource=pl.coalesce(column(name) for name in RESOURCE),
         msg=pl.coalesce(column(name) for name in MESSAGE),
+    )
+    return _with_folds(raw) if folded else raw
+
+
+def _with_folds(raw: pl.DataFrame) -> pl.DataFrame:
+    """The columns of `FOLDED` as `time`, `until`, `stands` and `miscounted`."""
+    text = present(ROWS)
+    number = text.str.replace(r"\.0$", "").cast(pl.Int64, strict=False)
+    sound = number.is_between(0, _MOST_ROWS).fill_null(value=False)
+    first, last = present("FirstSeen"), present("LastSeen")
+    return raw.with_columns(
+        time=pl.coalesce(first, "time"),
+        until=last,
+        stands=pl.when(sound).then(number).otherwise(1).cast(pl.UInt64),
+        miscounted=text.is_not_null() & ~sound,
+    ).drop(FOLDED)
+
+
+def rows_of(raw: pl.DataFrame) -> int:
+    """For how many rows of a log raw rows stand."""
+    return int(raw["stands"].sum()) if "stands" in raw.columns else raw.height
+
+
+def entries_of(form: Format, raw: pl.LazyFrame) -> pl.LazyFrame:
+    """Raw rows of one format as `ENTRY` rows, also those that stand for many: all formats read the two alike.
+
+    A format hands the `line` of a row on as it is, so it carries what the row says of itself past the format. A row of
+    a log is one entry at least. What was folded elsewhere has no line here: it is 0.
+    """
+    if "stands" not in raw.collect_schema():
+        return form.entries(raw).with_columns(pl.col("rows").cast(pl.UInt64))
+    stands, miscounted, until = (pl.col("line").struct.field(name) for name in ("stands", "miscounted", "until"))
+    entries = form.entries(raw.with_columns(line=pl.struct("stands", "miscounted", "until")))
+    return entries.with_columns(
+        rows=pl.col("rows") * stands,
+        events=pl.max_horizontal("events", pl.col("rows") * stands),
+        last_seen=pl.max_horizontal("last_seen", when_text(until)),
+        fault=pl.coalesce(pl.when(miscounted).then(pl.lit(_MISCOUNTED)), "fault"),
+        line=pl.lit(0, pl.UInt32),
     )
 
 

@@ -1,8 +1,8 @@
 """Knows which lines of JSON nobody needs to decode: allowed entries, and tables without flows. Literals tell.
 
 A literal stands between JSON quotes, where no logged value can forge it. What is quiet is only counted, by the table
-that it names; a line that may be a denial, or is not whole, is loud and will be decoded. So a line that is wrongly loud
-costs time, and nothing else.
+that it names; a line that may be a denial, stands for many rows, or is not whole, is loud and will be decoded. So a
+line that is wrongly loud costs time, and nothing else.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Final
 
 import polars as pl
 
-from fwlens.source.format import Format
+from fwlens.source.format import ROWS, Format
 from fwlens.source.records import NESTED
 
 _MARK: Final = r'"(?:category|Type)": ?"'
@@ -27,7 +27,9 @@ def judged(
     `head` is how the lines begin: what their writer puts between keys and values, and which literals are worth a look.
     """
     text, table = pl.col("text"), pl.col("table")
-    denied = "|".join(map(re.escape, [*(text for form in formats for text in _spaced(form.denied)), *NESTED]))
+    denied = "|".join(
+        map(re.escape, [*(text for form in formats for text in _spaced(form.denied)), *NESTED, f'"{ROWS}"'])
+    )
     allowed = [text for form in formats for text in _spaced(form.allowed) if text.encode() in head]
     tables = [name for form in formats for name in form.tables]
     flowless = [name for form in formats for name in form.flowless]

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final, NoReturn
 
+import polars as pl
+
 from fwlens import source
 from fwlens.errors import FwlensError
 from fwlens.flow import Span
@@ -28,6 +30,8 @@ _AT_ONCE: Final = 50
 _ROWS_AT_ONCE: Final = 200_000
 _MICROSECOND: Final = timedelta(microseconds=1)
 _UNKNOWN: Final = "unknown"
+_MINUTE: Final = "%Y-%m-%dT%H:%MZ"
+_PIECE: Final = r" .*$"
 
 Tell = Callable[[str], None]
 """Told a sentence for people."""
@@ -160,8 +164,14 @@ def _pulled(workspace: Workspace, tile: Tile, *, with_allowed: bool) -> Taken:
     if read.unread or strange:
         name = (*read.unread, *strange)[0]
         raise FwlensError(f"{name}: the answer of Log Analytics cannot be read. Nothing of this window was stored.")
-    account = account_of(read.ledger, read.used, with_allowed=with_allowed)
-    return Taken(label, "", window.begin, window.end, account, read.slots)
+    account = account_of(read.ledger, read.used, with_allowed=with_allowed).merged(partial(_table_of, window=window))
+    origin = pl.col("origin").str.replace(_PIECE, f" arrived {window.begin:{_MINUTE}}")
+    return Taken(label, "", window.begin, window.end, account, read.slots.with_columns(origin))
+
+
+def _table_of(place: str, *, window: Stretch) -> str:
+    """The table of an answer, whatever pieces it came in: a busy service gives other pieces than an idle one."""
+    return f"{place.partition(' ')[0]} arrived {window.begin:{_MINUTE}}"
 
 
 def changed(store: Store, logs: Logs, *, listed_from: datetime, since: datetime, with_allowed: bool) -> Iterator[Step]:

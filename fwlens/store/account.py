@@ -4,7 +4,7 @@ A night answers for a look-back, and inputs reach beyond it. As every input says
 look-back closes without reading an input again.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -44,6 +44,24 @@ class Account(msgspec.Struct, frozen=True):
         """When its last slot with rows begins."""
         seconds = [second for part in self.parts for second, _ in part.used]
         return datetime.fromtimestamp(max(seconds), UTC) if seconds else None
+
+    def merged(self, name: Callable[[str], str]) -> "Account":
+        """The same with other names for its logs; those that share a name are one log."""
+        logs: dict[str, list[Part]] = {}
+        for part in self.parts:
+            logs.setdefault(name(part.path), []).append(part)
+        aside: dict[tuple[str, str], int] = {}
+        for reason, rows, first in self.set_aside:
+            aside[reason, name(first)] = aside.get((reason, name(first)), 0) + rows
+        parts = []
+        for path, each in sorted(logs.items()):
+            used: dict[int, int] = {}
+            for second, rows in (slot for part in each for slot in part.used):
+                used[second] = used.get(second, 0) + rows
+            formats = ", ".join(sorted({part.format for part in each}))
+            parts.append(Part(path, formats, sum(part.rows_read for part in each), tuple(sorted(used.items()))))
+        reasons = sorted((reason, rows, first) for (reason, first), rows in aside.items())
+        return Account(tuple(parts), tuple(reasons), self.tables, self.with_allowed)
 
     def as_json(self) -> str:
         """What stands in the store."""

@@ -9,7 +9,8 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from types import NoneType
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 
@@ -22,7 +23,7 @@ FILE: Final = "fwlens.toml"
 _SPAN: Final = re.compile(r"([0-9]{1,4})([mhdw])")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
-_SECRET: Final = re.compile(r"(?<=[a-z])\?[^\s\"]*", re.IGNORECASE)  # a shared access signature
+_SECRET: Final = re.compile(r"(?<=://)[^/@\"]*@|\?[^\s\"]*")  # a password, a shared access signature
 _PRIORITY: Final = msgspec.Meta(ge=100, le=65000)
 _DAY: Final = timedelta(days=1)
 
@@ -125,7 +126,7 @@ def settle(path: Path, text: str, said: Said, flags: Said) -> Settings:
         try:
             values[name] = msgspec.convert(flags.get(name, said.get(name)), _TYPES[name])
         except msgspec.ValidationError as error:
-            faults.append(f"{place(name)}: {_wrong(str(error))}")
+            faults.append(f"{place(name)}: {_wrong(name, str(error))}")
             continue
         faults += [f"{place(name)}: {what}" for what in _judged(name, values[name])]
     at_home = {name for name in values if name not in flags}
@@ -167,8 +168,11 @@ def _stranger(name: str) -> str:
     return f"there is no such option{f': did you mean {near[0]}?' if near else '.'}"
 
 
-def _wrong(message: str) -> str:
+def _wrong(name: str, message: str) -> str:
     """Msgspec's words, as a person would say them."""
+    if "enum value" in message:
+        choices = [one for each in get_args(_TYPES[name]) for one in (get_args(each) or (each,)) if one is not NoneType]
+        return f"is one of {', '.join(map(str, choices))}."
     text = re.sub(r" - at `\$(.*)`$", lambda found: f" at item {found[1]}" if found[1] else "", message)
     for old, new in _WORDS:
         text = text.replace(old, new)
@@ -226,5 +230,6 @@ def shown(settings: Settings, origin: Callable[[str], str]) -> Iterator[tuple[st
     """Every option with its value as TOML writes it, and where it comes from."""
     for name in OPTIONS:
         value = getattr(settings, name)
-        text = "" if value is None else _SECRET.sub("?(hidden)", msgspec.json.encode(value).decode())
+        text = "" if value is None else msgspec.json.encode(value).decode()
+        text = _SECRET.sub("(hidden)", text) if "://" in text else text
         yield name, text, origin(name)

@@ -100,7 +100,7 @@ def _slack(notice: Notice) -> dict[str, Any]:
     """Text in a code block, where nothing is markup but `&`, `<` and `>`."""
     parts = [_short(notice.text)]
     for name, items in notice.lists:
-        parts += [f"{name}:", *(f"  {item}" for item in _cut(items))]
+        parts += [f"{_short(name)}:", *(f"  {item}" for item in _cut(items))]
     if notice.report:
         parts.append(f"Report: {_short(notice.report)}")
     text = "\n".join(parts).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("`", "'")
@@ -111,7 +111,7 @@ def _teams(notice: Notice) -> dict[str, Any]:
     """An adaptive card for a workflow's webhook; its text blocks are Markdown, so every mark is escaped."""
     body: list[dict[str, Any]] = [_block(_short(notice.text), weight="Bolder")]
     for name, items in notice.lists:
-        body += [_block(name, weight="Bolder"), *(_block(item) for item in _cut(items))]
+        body += [_block(_short(name), weight="Bolder"), *(_block(item) for item in _cut(items))]
     if notice.report:
         body.append(_block(f"Report: {_short(notice.report)}"))
     card = {

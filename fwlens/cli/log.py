@@ -1,5 +1,6 @@
 """Knows how a night tells what it does: a sentence, or a line of JSON, on standard error."""
 
+import contextlib
 import json
 import sys
 from collections.abc import Mapping
@@ -17,12 +18,15 @@ class Log:
 
     def __call__(self, level: str, event: str, text: str, fields: Mapping[str, object] | None = None) -> None:
         """A line: how grave, a short name for what happened, a sentence, and fields."""
-        if self._as_json:
-            now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-            line = {"ts": now, "level": level, "event": event, "text": text, **(fields or {})}
-            sys.stderr.write(f"{json.dumps(line, ensure_ascii=True)}\n")
-        else:
-            plain = "".join(char if char.isprintable() else _REPLACEMENT for char in text)
-            mark = "" if level == "info" else f"{level}: "
-            sys.stderr.write(f"fwlens: {mark}{plain}\n")
-        sys.stderr.flush()
+        line = self._json(level, event, text, fields or {}) if self._as_json else self._text(level, text)
+        with contextlib.suppress(OSError):  # a full disk or a closed pipe: the night goes on without its log
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
+
+    def _json(self, level: str, event: str, text: str, fields: Mapping[str, object]) -> str:
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return json.dumps({"ts": now, "level": level, "event": event, "text": text, **fields}, ensure_ascii=True)
+
+    def _text(self, level: str, text: str) -> str:
+        plain = "".join(char if char.isprintable() else _REPLACEMENT for char in text)
+        return f"fwlens: {'' if level == 'info' else f'{level}: '}{plain}"

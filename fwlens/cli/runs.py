@@ -43,10 +43,10 @@ def list_runs(config: Config = CONFIG, store: StorePlace = None, form: Format = 
     if form is Form.JSON:
         put(msgspec.json.format(msgspec.json.encode([_said(run) for run in runs]), indent=2) + b"\n", None)
         return
-    head = ("run", "state", "exit", "new", "open", "resolved", "undocumented", "rows", "finished", "folder")
+    head = ("run", "state", "exit", "new", "open", "resolved", "undocumented", "rows", "finished")
     rows = [
         (one.run, one.state, one.exit, one.new, one.open, one.resolved, one.undocumented, one.rows_read,
-         clock(one.finished), one.folder or "-")
+         clock(one.finished))
         for one in runs
     ]  # fmt: skip
     put((columns(head, rows) or "No runs yet.\n").encode(), None)

@@ -119,6 +119,7 @@ def night(plan: Night, tell: Tell) -> Outcome:
     for fault in faults:
         tell("error", "not read", fault, {})
     told, found, files = _answered(plan, read, earlier, then, tell)
+    _tell_ledger(told, tell)
     name = folder.folder_of(plan.until, plan.run, runs)
     outcome = Outcome(told, found, earlier, plan.reports / name, faults)
     if plan.dry_run:
@@ -206,6 +207,14 @@ def _answered(
         **{f"rules/{one.file_name}": one.text.encode() for one in whole.artefacts},
     }
     return whole.answer, change, files
+
+
+def _tell_ledger(told: Answer, tell: Tell) -> None:
+    """What became of the rows of the look-back: a night that set all aside should not look like a quiet one."""
+    ledger = told.ledger
+    aside = "; ".join(f"{one.rows:,} {one.reason}" for one in ledger.set_aside)
+    text = f"Look-back: {ledger.rows_read:,} rows, {ledger.rows_used:,} used{f', set aside: {aside}' if aside else ''}."
+    tell("info", "ledger", text, {"rows": ledger.rows_read, "used": ledger.rows_used})
 
 
 def _notify(plan: Night, said: Notice, tell: Tell) -> None:

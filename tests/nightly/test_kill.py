@@ -107,7 +107,7 @@ class House:
     def start(self, name: str) -> Path:
         """A folder in which the first night was, undisturbed."""
         place = self.folder / name
-        shutil.copytree(self.folder / "first", place)
+        shutil.copytree(self.folder / "first", place, ignore=shutil.ignore_patterns("said"))
         return place
 
 
@@ -187,7 +187,7 @@ def reached(place: Path) -> set[str]:
     return {json.loads(line)["event"] for line in told if line.startswith("{") and line.endswith("}")}
 
 
-@pytest.mark.parametrize("most", [0, 1_000, 6_000, 300_000])
+@pytest.mark.parametrize("most", [5_000, 12_000, 300_000, 3_000_000])
 def test_on_a_disk_that_is_full_a_night_says_so_and_ends_like_any_other_when_there_is_room(
     house: House, most: int
 ) -> None:

@@ -20,7 +20,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -107,33 +107,41 @@ class Loopback:
     asked: list[Asked] = field(default_factory=list)
     tokens: list[dict[str, list[str]]] = field(default_factory=list)
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
+    open: Counter[str] = field(default_factory=Counter)
+    most: Counter[str] = field(default_factory=Counter)
+    """The most requests of a kind (`query`, `search`) that were under way at a time."""
     lock: threading.Lock = field(default_factory=threading.Lock)
     address: str = ""
 
     @contextlib.contextmanager
-    def serving(self, folder: Path, port: int = 0) -> "Iterator[dict[str, str]]":
-        """Serve, and give the environment in which the real client finds its way here. The folder gets a certificate."""
+    def serving(self, folder: Path, port: int = 0) -> Iterator[dict[str, str]]:
+        """Serve, and give the environment in which the real client finds its way here. The folder gets a certificate.
+
+        Tokens come by plain HTTP, as in an App Service.
+        """
         certificate = folder / "loopback.pem"
         certificate.write_bytes(self_signed())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
-        server = ThreadingHTTPServer(("127.0.0.1", port), handler(self))
-        server.daemon_threads = True
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        self.address = f"https://127.0.0.1:{server.server_port}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
+        api, identity = (ThreadingHTTPServer(("127.0.0.1", each), handler(self)) for each in (port, 0))
+        api.socket = context.wrap_socket(api.socket, server_side=True)
+        self.address = f"https://127.0.0.1:{api.server_port}"
+        threads = [threading.Thread(target=serve, args=[each], daemon=True) for each in (api, identity)]
+        for thread in threads:
+            thread.start()
         try:
             yield {
                 "REQUESTS_CA_BUNDLE": str(certificate),
-                "IDENTITY_ENDPOINT": f"{self.address}/msi/token",
+                "IDENTITY_ENDPOINT": f"http://127.0.0.1:{identity.server_port}/msi/token",
                 "IDENTITY_HEADER": IDENTITY,
                 "NO_PROXY": "127.0.0.1",
             }
         finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
+            for each in (api, identity):
+                each.shutdown()
+                each.server_close()
+            for thread in threads:
+                thread.join()
 
     def met(self, path: str, query: str) -> str:
         """Note a request, and the fault that it meets."""
@@ -142,6 +150,19 @@ class Loopback:
             self.asked.append(asked)
             self.seen[path, query] += 1
             return self.plan(asked)
+
+    @contextlib.contextmanager
+    def busy(self, path: str) -> Iterator[None]:
+        """Count what is under way at a time."""
+        kind = path.rpartition("/")[2]
+        with self.lock:
+            self.open[kind] += 1
+            self.most[kind] = max(self.most[kind], self.open[kind])
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.open[kind] -= 1
 
 
 @dataclass(frozen=True)
@@ -282,6 +303,12 @@ def unsearchable(query: str, spans: Sequence[str]) -> Sent | None:
     return None
 
 
+def serve(server: ThreadingHTTPServer) -> None:
+    """Answer until it is shut down; a connection that stays open does not hold that up."""
+    server.daemon_threads = True
+    server.serve_forever(poll_interval=0.05)
+
+
 def handler(server: Loopback) -> type[BaseHTTPRequestHandler]:
     """What answers on each connection."""
 
@@ -316,18 +343,20 @@ def handler(server: Loopback) -> type[BaseHTTPRequestHandler]:
                 return
             posted = json.loads(body)
             path = unquote(url.path)
+            with server.busy(path):
+                told = self.told(path, parse_qs(url.query).get("timespan", []), posted)
+            self.reply(told)
+
+        def told(self, path: str, spans: Sequence[str], posted: Mapping[str, Any]) -> Sent:
             fault = server.met(path, posted["query"])
             if fault in FAULTS:
-                self.reply(FAULTS[fault])
-                return
+                return FAULTS[fault]
             if fault.startswith("slow"):
                 time.sleep(float(fault.split()[1]))
-            told = respond(server, path, parse_qs(url.query).get("timespan", []), posted)
+            honest = respond(server, path, spans, posted)
             if fault == "truncated":
-                told = Sent(told.status, told.body, cut=len(told.body) // 2 + 1)
-            if fault == "partial" and told.status == 200:
-                told = partial(told)
-            self.reply(told)
+                return replace(honest, cut=len(honest.body) // 2 + 1)
+            return partial(honest) if fault == "partial" and honest.status == 200 else honest
 
         def reply(self, sent: Sent) -> None:
             if not sent.status:

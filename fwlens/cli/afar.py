@@ -116,8 +116,12 @@ def _shown(when: datetime) -> str:
 
 
 def _span(length: timedelta) -> str:
-    hours = length // timedelta(hours=1)
-    return f"{hours} hours" if hours <= 48 else f"{length.days} days"
+    """`30 minutes`, `24 hours`, `7 days`: in the longest unit that says it exactly, days from three on."""
+    minutes = length // timedelta(minutes=1)
+    for unit, size, least in (("day", 1440, 3), ("hour", 60, 1)):
+        if minutes >= least * size and not minutes % size:
+            return f"{minutes // size} {unit}{'s' if minutes > size else ''}"
+    return f"{minutes} minutes"
 
 
 def places(ask: "Ask", every: timedelta | None, reach: timedelta = DAY) -> "tuple[Input, ...]":

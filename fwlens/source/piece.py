@@ -42,15 +42,19 @@ class Window:
         return f"{seen} arrived {_between(self.arrived_from, self.arrived_before)}"
 
     def halves(self, floor: timedelta) -> "tuple[Window, Window] | None":
-        """The window in two along its shorter time, as rows lie evenly along that one; None below twice the floor."""
+        """The window in two along its shorter time, as rows lie evenly along that one; None below twice the floor.
+
+        An arrival without bounds is not halved: nearly all of it holds no row.
+        """
         seen, arrived = self.seen_before - self.seen_from, self.arrived_before - self.arrived_from
-        for length, is_seen in sorted([(seen, True), (arrived, False)], key=lambda each: (each[0], not each[1])):
-            if length >= 2 * floor and is_seen:
-                middle = self.seen_from + _half(length)
-                return replace(self, seen_before=middle), replace(self, seen_from=middle)
-            if length >= 2 * floor:
-                middle = self.arrived_from + _half(length)
-                return replace(self, arrived_before=middle), replace(self, arrived_from=middle)
+        is_bounded = self.arrived_from > _BEGINNING and self.arrived_before < _END
+        by_seen, by_arrival = seen >= 2 * floor, is_bounded and arrived >= 2 * floor
+        if by_seen and (seen <= arrived or not by_arrival):
+            middle = self.seen_from + _half(seen)
+            return replace(self, seen_before=middle), replace(self, seen_from=middle)
+        if by_arrival:
+            middle = self.arrived_from + _half(arrived)
+            return replace(self, arrived_before=middle), replace(self, arrived_from=middle)
         return None
 
     def days(self, longest: timedelta) -> "Iterator[Window]":

@@ -17,6 +17,7 @@ _UNREADABLE: Final = re.compile(r"[^\x20-\x7e]+")
 _CODE: Final = re.compile(r"[^A-Za-z0-9_.-]")
 _ENGINE: Final = re.compile(r"\bE_[A-Z_]{4,60}\b")
 _AADSTS: Final = re.compile(r"AADSTS[0-9]{4,8}")
+_UNTRUSTED: Final = re.compile("CERTIFICATE_VERIFY_FAILED")
 _TRIED: Final = re.compile(r"^\s*(?:Attempted credentials:\s*)?(\w+Credential): (.*)$", re.MULTILINE)
 _ABSENT: Final = re.compile(
     r"unavailable|not found on path|not installed|could not be found|not (?:fully )?configured|az login"
@@ -76,7 +77,7 @@ def faults(body: bytes) -> tuple[tuple[str, str], ...]:
 def plain(text: str) -> str:
     """A server's words for a terminal: printable ASCII in one line, short, without tokens."""
     shown = " ".join(_UNREADABLE.sub(" ", _SECRET.sub("***", text)).split())
-    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 3]}..."
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 5]}[...]"
 
 
 def code(told: tuple[tuple[str, str], ...]) -> str:
@@ -95,6 +96,11 @@ def no_credential(said: str) -> FwlensError:
     if aadsts is None and not refused:
         return FwlensError(f"No credential for Log Analytics was found. {_WAYS}")
     who = refused[-1] if refused else "The credential"
+    if aadsts is None and _UNTRUSTED.search(said):
+        return FwlensError(
+            f"{who} was given no token for Log Analytics: the certificate of who gives them is not trusted here. "
+            "Behind a proxy that opens TLS, name its certificate in REQUESTS_CA_BUNDLE."
+        )
     if aadsts is None:
         return FwlensError(f"{who} was given no token for Log Analytics. {_WAYS}")
     why = _REASONS.get(aadsts[0], f"https://login.microsoftonline.com/error?code={aadsts[0][6:]} says why")
@@ -142,5 +148,5 @@ def refused(where: str, status: int, told: tuple[tuple[str, str], ...]) -> Fwlen
     said = f": {words}" if words else ""
     return FwlensError(
         f"{where}: the query was refused (HTTP {status}, {code(told)}){said.rstrip('.')}. "
-        "fwlens query show prints what was asked; try it in the portal."
+        "--explain prints what is asked: try it in the portal."
     )

@@ -57,7 +57,9 @@ class PlatformName(StrEnum):
 
 Logs = Annotated[
     list[str] | None,
-    typer.Argument(metavar="LOG", help="Files, folders, globs, or - for standard input.", show_default=False),
+    typer.Argument(
+        metavar="LOG", help="Files, folders, globs, addresses of blobs, or - for standard input.", show_default=False
+    ),
 ]
 Region = Annotated[str | None, typer.Option("--region", help="The region that <region> stands for, e.g. westeurope.")]
 Profiles = Annotated[list[str] | None, typer.Option("--profile", help="Only needs of this profile (repeatable).")]

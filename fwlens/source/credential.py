@@ -5,8 +5,12 @@ Nothing of it is kept, written or shown. https://learn.microsoft.com/python/api/
 
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
+
+from fwlens.errors import FwlensError
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
@@ -20,41 +24,23 @@ AUTHORITIES: Final = {
 }
 """Where a cloud signs people in."""
 
+_READ_SECONDS: Final = 20  # whatever swallows what asks for a managed identity must not hold up an outage
 _CODE: Final = re.compile(r"AADSTS[0-9]{3,9}")
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A credential of azure-identity that asks for tokens of one tenant, whichever tenant it would take by itself."""
+    """A credential as azure-core asks for one: what gives tokens, and what gives its connections back."""
 
-    inner: "DefaultAzureCredential"
-    tenant: str | None = None
-
-    def get_token(
-        self,
-        *scopes: str,
-        claims: str | None = None,
-        tenant_id: str | None = None,
-        enable_cae: bool = False,
-        **more: object,  # azure-core's protocol demands it
-    ) -> "AccessToken":
-        """A token, as azure-core asks for it. Raises azure.core's ClientAuthenticationError where there is none.
-
-        A tenant that the service names in its challenge stands back behind the one that was asked for.
-        """
-        tenant = self.tenant or tenant_id
-        return self.inner.get_token(*scopes, claims=claims, tenant_id=tenant, enable_cae=enable_cae, **more)
-
-    def close(self) -> None:
-        """Give its connections back."""
-        self.inner.close()
+    get_token: "Callable[..., AccessToken]"
+    close: Callable[[], None]
 
 
 def credential(tenant: str | None = None, authority: str | None = None) -> Credential:
     """Who runs fwlens: environment, workload or managed identity, Azure CLI, Azure PowerShell, in this order.
 
     `tenant` is asked for whatever those are signed in to, `authority` is the host that signs in (`AUTHORITIES`).
-    Nothing opens a browser or asks: nobody may be there.
+    Nothing opens a browser or asks: nobody may be there. Asking for a token raises FwlensError where there is none.
     """
     from azure.identity import DefaultAzureCredential
 
@@ -65,8 +51,29 @@ def credential(tenant: str | None = None, authority: str | None = None) -> Crede
         exclude_interactive_browser_credential=True,
         exclude_broker_credential=True,
         exclude_shared_token_cache_credential=True,
+        read_timeout=_READ_SECONDS,
     )
-    return Credential(inner, tenant)
+    return Credential(partial(_token, inner, tenant), inner.close)
+
+
+def _token(
+    inner: "DefaultAzureCredential",
+    tenant: str | None,
+    *scopes: str,
+    claims: str | None = None,
+    tenant_id: str | None = None,
+    enable_cae: bool = False,
+) -> "AccessToken":
+    """A token of `tenant`, behind which one that a service names in its challenge stands back.
+
+    The error is not azure-core's own: that would be tried again for half a minute.
+    """
+    from azure.core.exceptions import ClientAuthenticationError
+
+    try:
+        return inner.get_token(*scopes, claims=claims, tenant_id=tenant or tenant_id, enable_cae=enable_cae)
+    except ClientAuthenticationError as error:
+        raise FwlensError(_signed_in(str(error))) from None
 
 
 def hush() -> None:
@@ -76,11 +83,13 @@ def hush() -> None:
         azure.addHandler(logging.NullHandler())
 
 
-def signed_in(message: str) -> str:
+def _signed_in(message: str) -> str:
     """What to do where no credential could be had, from the words of its error: of those only Entra's code is told."""
     code = _CODE.search(message)
-    refused = f"Entra ID refused the credential that it found ({code[0]})" if code else "no credential was found"
+    what = (
+        f"Entra ID refuses the credential that was found ({code[0]})" if code else "No credential for Azure was found"
+    )
     return (
-        f"{refused}. Sign in with `az login` (--tenant names another tenant), or run it where a managed identity is "
-        "or with AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET in the environment."
+        f"{what}. Sign in with `az login` (--tenant names another tenant), or run this where a managed identity is or "
+        "with AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET in the environment."
     )

@@ -8,8 +8,6 @@ import re
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
-from fwlens.source.credential import signed_in
-
 if TYPE_CHECKING:
     from azure.core.exceptions import AzureError
 
@@ -27,6 +25,7 @@ _NETWORK: Final = (
 _FORGED: Final = (
     "its SAS is not accepted: it is cut off, revoked or made for another container. Quote the whole address"
 )
+_BROKEN_OFF: Final = "the connection broke off or timed out. Try again"
 _NEITHER: Final = "the credential is not accepted by this account"
 _MEANING: Final = {
     "AuthorizationFailure": _NETWORK,
@@ -59,12 +58,10 @@ _NAME: Final = re.compile(r"resolve|getaddrinfo|not known|No address", re.IGNORE
 
 def meaning(error: "AzureError", address: "Address") -> str:
     """What a refusal means and the way out, as half a sentence without its end."""
-    from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ServiceRequestError
+    from azure.core.exceptions import HttpResponseError, ServiceRequestError
 
-    if not isinstance(error, HttpResponseError) or (
-        isinstance(error, ClientAuthenticationError) and not error.response
-    ):
-        return _unsent(error, is_request=isinstance(error, ServiceRequestError), text=str(error))
+    if not isinstance(error, HttpResponseError):
+        return _unsent(str(error)) if isinstance(error, ServiceRequestError) else _BROKEN_OFF
     code = _code(error)
     known = _RIGHTS if code == "AuthorizationPermissionMismatch" and address.sas else _MEANING.get(code)
     if code in (
@@ -74,6 +71,8 @@ def meaning(error: "AzureError", address: "Address") -> str:
         "InvalidQueryParameterValue",
     ):
         known = _unproven(address, str(error))
+    if code == "AuthorizationFailure" and address.sas:
+        known = f"{_unproven(address, 'expiry')}. Else {_NETWORK}"
     if known is None:
         known = {401: _NEITHER, 403: _RIGHTS if address.sas else _ROLE, 404: _MEANING["ResourceNotFound"]}.get(
             error.status_code or 0, "the account did not do it. Try again, and look whether Azure reports an outage"
@@ -88,22 +87,16 @@ def _code(error: "AzureError") -> str:
     return text if _WORD.fullmatch(text) else ""
 
 
-def _unsent(error: "AzureError", *, is_request: bool, text: str) -> str:
-    """What it means that a request was not sent or not answered."""
-    from azure.core.exceptions import ClientAuthenticationError
-
-    if isinstance(error, ClientAuthenticationError):
-        return signed_in(text).rstrip(".")
-    if is_request and _NAME.search(text):
+def _unsent(text: str) -> str:
+    """What it means that a request did not get through."""
+    if _NAME.search(text):
         return (
             "the name of the account does not resolve. Check it; that of a private endpoint resolves in its own "
             "network only"
         )
-    if is_request and "certificate" in text.lower():
+    if "certificate" in text.lower():
         return "the certificate of the other side is not trusted. A proxy's own goes into REQUESTS_CA_BUNDLE"
-    if is_request:
-        return "the account cannot be reached. Check the network, proxies, and the account's own network rules"
-    return "the connection broke off or timed out. Try again"
+    return "the account cannot be reached. Check the network, proxies, and the account's own network rules"
 
 
 def _unproven(address: "Address", text: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from fwlens.errors import FwlensError
 from fwlens.source import bloburl
@@ -22,6 +22,7 @@ from fwlens.source.files import Input
 from fwlens.source.hours import Hours, Reach, hours, is_laid_out
 
 if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
     from azure.core.exceptions import AzureError
     from azure.storage.blob import BlobProperties, ContainerClient
 
@@ -147,13 +148,13 @@ class Storage:
         key = (address.account, address.container, address.sas)
         with self._lock:
             if key not in self._clients:
-                proof: AzureNamedKeyCredential | AzureSasCredential | Credential
+                proof: AzureNamedKeyCredential | AzureSasCredential | TokenCredential
                 if address.sas:
                     proof = AzureSasCredential(address.sas)
                 elif address.emulated:
                     proof = AzureNamedKeyCredential(address.account.rpartition("/")[2], _EMULATOR_KEY)
                 else:
-                    proof = self._signed_in(address.authority)
+                    proof = cast("TokenCredential", self._signed_in(address.authority))
                 self._clients[key] = ContainerClient(
                     address.account,
                     address.container,
@@ -242,12 +243,14 @@ class Storage:
         from azure.core.exceptions import HttpResponseError, ResourceModifiedError
 
         client = self._client(blob.address).get_blob_client(blob.address.path)
-        condition = None if blob.appended else MatchConditions.IfNotModified
-        etag = None if blob.appended else blob.etag
         try:
-            read = client.download_blob(
-                at, length, max_concurrency=1, decompress=False, etag=etag, match_condition=condition
-            ).readall()
+            if blob.appended:
+                read = client.download_blob(at, length, max_concurrency=1, decompress=False).readall()
+            else:
+                same = MatchConditions.IfNotModified
+                read = client.download_blob(
+                    at, length, max_concurrency=1, decompress=False, etag=blob.etag, match_condition=same
+                ).readall()
         except ResourceModifiedError:
             return b""
         except HttpResponseError as error:

@@ -106,8 +106,10 @@ def read(path: Path, *, optional: bool = False) -> tuple[str, Said]:
         raise FwlensError(f"{path}{place}: is not TOML ({what}).") from None
 
 
-def settle(path: Path, text: str, said: Said, flags: Said) -> Settings:
+def settle(path: Path, text: str, said: Said, flags: Said, *, whole: bool = True) -> Settings:
     """The options of a night: those of the flags, else those of the file, else the defaults.
+
+    Unless `whole`, they need not make a night: what there is to read may be missing.
 
     Raises FwlensError with a line for each mistake, wherever it stands.
     """
@@ -131,7 +133,7 @@ def settle(path: Path, text: str, said: Said, flags: Said) -> Settings:
         faults += [f"{place(name)}: {what}" for what in _judged(name, values[name])]
     at_home = {name for name in values if name not in flags}
     settings = Settings(**{**values, **{name: _beside(path, values[name]) for name in at_home & set(_PATHS)}})
-    if not faults:
+    if whole and not faults:
         faults += [f"{place(name)}: {what}" for name, what in _together(settings)]
     if faults:
         many = [f"there are {len(faults)} mistakes in the configuration."] if len(faults) > 1 else []

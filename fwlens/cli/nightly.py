@@ -124,12 +124,12 @@ def _plain(value: object) -> object:
     return value.value if isinstance(value, StrEnum) else value
 
 
-def settings_of(config: Path, flags: Mapping[str, object]) -> "Settings":
-    """What the configuration and the flags say together."""
+def settings_of(config: Path, flags: Mapping[str, object], *, whole: bool = True) -> "Settings":
+    """What the configuration and the flags say together; unless `whole`, they need not say what to read."""
     from fwlens.config import read, settle
 
     text, said = read(config, optional=config == CONFIG)
-    return settle(config, text, said, flags)
+    return settle(config, text, said, flags, whole=whole)
 
 
 def _night(settings: "Settings", until: str | None, log: Log, *, dry_run: bool) -> int:
@@ -165,7 +165,7 @@ def _planned(settings: "Settings", until: str | None, now: float, log: Log, *, d
     end = when(until, now) if until else datetime.fromtimestamp(now, UTC) - settings.span("lag")
     with ExitStack() as stay:
         yield Night(
-            store=Store(settings.store),
+            store=Store(settings.store, store_options(settings, stay)),
             reports=Path(settings.reports),
             until=end.replace(second=0, microsecond=0),
             look_back=settings.span("look_back"),
@@ -183,6 +183,17 @@ def _planned(settings: "Settings", until: str | None, now: float, log: Log, *, d
             post=_post(settings) if settings.notify and not dry_run else None,
             dry_run=dry_run,
         )
+
+
+def store_options(settings: "Settings", stay: ExitStack) -> "Callable[[], Mapping[str, str]]":
+    """What opens a store that lies in a data lake; a folder needs nothing."""
+    from fwlens.store import is_remote
+
+    if not is_remote(settings.store):
+        return dict
+    from fwlens.source.lake import opened
+
+    return stay.enter_context(opened(os.environ, settings.cloud, settings.tenant, time.time))
 
 
 def _workspaces(settings: "Settings", stay: ExitStack, log: Log) -> "Sequence[Workspace]":

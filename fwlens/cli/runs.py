@@ -1,12 +1,14 @@
 """Knows the commands around the nights: what runs there were, and what a configuration says."""
 
 import os
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fwlens.cli.nightly import CONFIG, Config, settings_of
+from fwlens.cli.nightly import CONFIG, Config, settings_of, store_options
 from fwlens.cli.options import Form, Format
 from fwlens.cli.terminal import put, tell
 from fwlens.errors import FwlensError
@@ -20,16 +22,12 @@ config_app = typer.Typer(help="The configuration of the nights.", no_args_is_hel
 StorePlace = Annotated[str | None, typer.Option("--store", help="The store, if not the one of the configuration.")]
 
 
-def _store(config: Path, store: str | None) -> "Store":
-    from fwlens.config import Settings, read
+def _store(config: Path, store: str | None, stay: ExitStack) -> "Store":
+    """The store of the configuration, or another one; what else the configuration says must be right too."""
     from fwlens.store import Store
 
-    if store is None:
-        text, said = read(config, optional=config == CONFIG)
-        del text
-        named = said.get("store", Settings().store)
-        store = str(config.absolute().parent / named) if isinstance(named, str) and "://" not in named else str(named)
-    return Store(store)
+    settings = settings_of(config, {} if store is None else {"store": store}, whole=False)
+    return Store(settings.store, store_options(settings, stay))
 
 
 @runs_app.command("list")
@@ -39,7 +37,8 @@ def list_runs(config: Config = CONFIG, store: StorePlace = None, form: Format = 
 
     from fwlens.table import clock, columns
 
-    runs = tuple(reversed(_store(config, store).runs()))
+    with ExitStack() as stay:
+        runs = tuple(reversed(_store(config, store, stay).runs()))
     if form is Form.JSON:
         put(msgspec.json.format(msgspec.json.encode([_said(run) for run in runs]), indent=2) + b"\n", None)
         return
@@ -64,13 +63,10 @@ def show_run(
 
     from fwlens.table import clock, columns
 
-    there = _store(config, store)
-    runs = there.runs()
-    found = [one for one in runs if run in (one.run, one.folder)] or (list(runs[-1:]) if run == "last" else [])
-    if not found:
-        known = ", ".join(one.run for one in runs[-5:]) or "none yet"
-        raise FwlensError(f"There is no run {run!r} in the store. The last ones: {known}.")
-    one = found[-1]
+    with ExitStack() as stay:
+        there = _store(config, store, stay)
+        one = _found(there.runs(), run)
+        rules = there.recommendations(one.run)
     if form is Form.JSON:
         whole = {**_said(one), "diff": _raw(one.diff), "answer": _raw(one.answer)}
         put(msgspec.json.format(msgspec.json.encode(whole), indent=2) + b"\n", None)
@@ -83,12 +79,19 @@ def show_run(
         f"{one.undocumented} no longer documented.",
         *(f"Fault: {text}" for text in one.told),
     ]
-    rules = there.recommendations(one.run)
     rows = [
         (row["rule"], ", ".join(row["needs"]), ", ".join(row["destinations"]), ", ".join(row["services"]))
         for row in rules.iter_rows(named=True)
     ]
     put("\n".join([*map(_plain, lines), "", columns(("rule", "needs", "to", "over"), rows)]).encode(), None)
+
+
+def _found(runs: "Sequence[Run]", run: str) -> "Run":
+    found = [one for one in runs if run in (one.run, one.folder)] or (list(runs[-1:]) if run == "last" else [])
+    if not found:
+        known = ", ".join(one.run for one in runs[-5:]) or "none yet"
+        raise FwlensError(f"There is no run {run!r} in the store. The last ones: {known}.")
+    return found[-1]
 
 
 def _plain(text: str) -> str:

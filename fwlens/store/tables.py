@@ -162,8 +162,9 @@ class Store:
     """
 
     uri: str
-    options: Callable[[], Mapping[str, str]] = dict
-    _tables: dict[str, DeltaTable] = field(default_factory=dict)
+    options: Callable[[], Mapping[str, str]] = field(default=dict, repr=False)
+    _tables: dict[str, tuple[DeltaTable, Mapping[str, str]]] = field(default_factory=dict, repr=False)
+    _versions: dict[str, int] = field(default_factory=dict, repr=False)
 
     def inputs(self) -> tuple[Kept, ...]:
         """Every input that is in the store, in the order of labels."""
@@ -228,18 +229,23 @@ class Store:
             with self._told("write"):
                 table.delete(old)
                 table.vacuum(int(_TIDY_AFTER / timedelta(hours=1)), dry_run=False)
+                self._written(name, table)
 
     def _table(self, name: str) -> DeltaTable | None:
-        if name not in self._tables:
-            with self._told("read"):
-                try:
-                    table = DeltaTable(f"{self.uri}/{name}", storage_options=dict(self.options()))
-                except TableNotFoundError:
-                    return None
-                if table.metadata().description != VERSION:
-                    raise FwlensError(f"{self.uri}: {name} was not written by this version of fwlens. Check --store.")
-                self._tables[name] = table
-        return self._tables[name]
+        held, options = self._tables.get(name), dict(self.options())
+        if held and held[1] == options:
+            return held[0]
+        with self._told("read"):
+            try:
+                table = DeltaTable(f"{self.uri}/{name}", storage_options=options)
+            except TableNotFoundError:
+                return None
+            if table.metadata().description != VERSION:
+                raise FwlensError(f"{self.uri}: {name} was not written by this version of fwlens. Check --store.")
+            if self._versions.setdefault(name, table.version()) != table.version():
+                raise CommitFailedError  # what another has written since it was last open
+            self._tables[name] = table, options
+        return table
 
     def _made(self, name: str) -> DeltaTable:
         """The table, made where it is missing."""
@@ -268,6 +274,12 @@ class Store:
             version = (table.transaction_version(source) or 0) + 1 if progress is None else progress
             properties = CommitProperties(app_transactions=[Transaction(source, version)])
             write_deltalake(table, rows, mode="overwrite", predicate=place, commit_properties=properties)
+            self._written(name, table)
+
+    def _written(self, name: str, table: DeltaTable) -> None:
+        """A table is opened again after each commit: delta-rs does not always find its own version in a lake."""
+        self._versions[name] = table.version()
+        self._tables.pop(name, None)
 
     def _read(self, name: str, inside: pc.Expression | None, columns: list[str]) -> pl.DataFrame:
         wanted = {one: _SCHEMAS[name][one] for one in columns}

@@ -45,6 +45,7 @@ bench: .venv/benched
 	@command -v chromium >/dev/null || $(BIN)/python -c "$$HAS_OWN" 2>/dev/null || $(call DEBIAN,chromium) || $(BIN)/playwright install chromium
 	@command -v npm >/dev/null || $(call DEBIAN,nodejs npm)
 	@command -v java >/dev/null || $(call DEBIAN,openjdk-17-jre-headless)
+	@command -v systemd-analyze >/dev/null || $(call DEBIAN,systemd)
 	@touch $@
 
 # Node's packages for the tests: Microsoft's parser of KQL, and the emulator of Azure Storage.

@@ -273,7 +273,7 @@ def _post(settings: "Settings") -> "Callable[[Notice], str]":
     """What tells the webhook. Its address is a secret and comes from the environment only."""
     from fwlens.notify import post
 
-    address = os.environ.get(settings.webhook_variable, "")
+    address = os.environ.get(settings.webhook_variable, "").strip()
     if not address:
         return lambda _: f"There is no address of a webhook in the environment variable {settings.webhook_variable}."
     return lambda notice: post(address, notice, settings.webhook, time.sleep)

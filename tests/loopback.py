@@ -149,7 +149,7 @@ class Loopback:
             asked = Asked(len(self.asked), path, query, self.seen[path, query])
             self.asked.append(asked)
             self.seen[path, query] += 1
-            return self.plan(asked)
+        return self.plan(asked)
 
     @contextlib.contextmanager
     def busy(self, path: str) -> Iterator[None]:

@@ -3,8 +3,11 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +15,7 @@ import pytest
 
 from fwlens import query
 from tests import kusto
-from tests.loopback import WORKSPACE, Loopback
+from tests.loopback import WORKSPACE, Asked, Loopback
 
 ROOT = Path(__file__).parent.parent
 PROGRAM = str(Path(sys.executable).with_name("fwlens"))
@@ -223,3 +226,28 @@ def test_the_loopback_serves_by_itself_and_says_where(tmp_path: Path) -> None:
         server.terminate()
     assert (done.returncode, server.returncode) == (0, 0)
     assert len(json.loads(done.stdout)["tables"][0]["rows"]) == 1
+
+
+def test_ctrl_c_does_not_wait_for_an_answer(tmp_path: Path) -> None:
+    held = threading.Event()
+
+    def plan(_: Asked) -> str:
+        held.wait()
+        return "dropped"
+
+    server = Loopback({WORKSPACE: kusto.Workspace({})}, plan=plan)
+    start = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\nfrom fwlens.cli import main\nmain()"
+    )
+    with server.serving(tmp_path) as environment:
+        place = ("--workspace", WORKSPACE, "--endpoint", server.address)
+        command = [sys.executable, "-c", start, "flows", *NIGHT, *place]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}) as program:
+            assert program.stderr
+            said = program.stderr.readline()
+            while not server.seen:
+                time.sleep(0.05)
+            program.send_signal(signal.SIGINT)
+            said += program.stderr.read()
+        held.set()
+    assert (program.returncode, said) == (130, ASKING)

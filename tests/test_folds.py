@@ -21,7 +21,7 @@ from fwlens.source.files import Input
 from tests import kusto, night, traps
 from tests.kusto import ARRIVED, KustoError, Workspace
 from tests.source import logs
-from tests.source.logs import ALLOWED, Record, closed, network
+from tests.source.logs import ALERT, ALLOWED, Record, application, closed, entry, network, nsg_analytics, nta
 
 ALWAYS: Mapping[str, Value] = {
     "seenFrom": datetime(2025, 11, 1, tzinfo=UTC),
@@ -172,6 +172,52 @@ def test_a_night_of_retries_comes_back_as_one_row_and_what_is_allowed_as_another
     assert [(each.reason, each.rows, each.first) for each in found.ledger.set_aside] == [
         (ALLOWED, 500, "ws/AZFWNetworkRule")
     ]
+
+
+def _sentence(text: str) -> list[Record]:
+    return [logs.legacy(text.replace("{0}", str(n)), "AzureFirewallNetworkRule") for n in range(40)]
+
+
+_IDPS: Record = {"Protocol": "TCP", "SourceIp": "10.0.0.4", "DestinationPort": 443}
+
+
+@pytest.mark.parametrize(
+    ("records", "reason"),
+    [
+        ([network("Allow", Rule=f"r{n}", SourceIp=f"10.0.0.{n}", DestinationPort=n) for n in range(40)], ALLOWED),
+        ([application("Allow", Fqdn=f"h{n}.example", TargetUrl=f"x/{n}", ActionReason="") for n in range(40)], ALLOWED),
+        ([application(ActionReason=f"Failed to resolve address h{n}.example") for n in range(40)], "the firewall could not resolve the name: no rule decided"),
+        ([entry("AZFWThreatIntel", Action="alert", Fqdn=f"h{n}.example", **_IDPS) for n in range(40)], ALERT),
+        ([entry("AZFWIdpsSignature", Action="alert", DestinationIp=f"203.0.113.{n}", **_IDPS) for n in range(40)], ALERT),
+        ([entry("AZFWNatRule", DestinationIp=f"203.0.113.{n}", TranslatedIp="10.0.0.9", **_IDPS) for n in range(40)], ALLOWED),
+        ([entry("AZFWDnsQuery", SourceIp=f"10.0.0.{n}") for n in range(40)], "AZFWDnsQuery: a table without flows"),
+        (_sentence("TCP request from 10.0.0.4:{0} to 203.0.113.{0}:443. Action: Allow. Rule Collection: c. Rule: r{0}"), ALLOWED),
+        (_sentence("TCP request from 10.0.0.4:{0} to 203.0.113.{0}:443 was DNAT'ed to 10.0.0.{0}:22"), ALLOWED),
+        (_sentence("TCP request from 10.0.0.4:{0} to 203.0.113.{0}:443. Action: alert. Signature: {0}. IDS: x."), ALERT),
+        (_sentence("DNS Request: 10.0.0.4:{0} - {0} A IN h{0}.example. udp 40 false 1232 NOERROR - 56 0.1s"), "AzureFirewallDnsProxy: a table without flows"),
+        (_sentence("Failed to resolve FQDN h{0}.example. Error x. Rule Collection: p:g:c. Rule: r"), "AzureFirewallDNSResolutionFailureLog: a table without flows"),
+        (_sentence("anything {0}"), "malformed: not a sentence of Azure Firewall"),
+        ([nta(FlowStatus="Allowed", DestPublicIps=f"203.0.113.{n}|1 198.51.100.{n}|1", AclRule=f"r{n}") for n in range(40)], ALLOWED),
+        ([nsg_analytics(SubType_s="Topology", SrcIP_s=f"10.0.0.{n}", DestPort_d=float(n)) for n in range(40)], "Traffic Analytics: not a flow (SubType)"),
+    ],
+)  # fmt: skip
+def test_what_is_no_denial_is_one_row_however_different_its_rows_are(records: list[Record], reason: str) -> None:
+    ((table, rows),) = kusto.tables_of(records).items()
+    (one,) = (one for one in FLOWS if one.table == table)
+    workspace = Workspace({table: rows})
+    parts = [workspace.answer(query.bind(one, {**ALWAYS, "part": part, "parts": 3})) for part in range(3)]
+    assert sorted(len(json.loads(answer)["tables"][0]["rows"]) for answer in parts) == [0, 0, 1]
+    found = closed(source.read([], places=[place(f"ws {n}", answer) for n, answer in enumerate(parts)]))
+    assert [(each.reason, each.rows) for each in found.ledger.set_aside] == [(reason, 40)]
+
+
+def test_an_answer_without_rows_is_a_log_in_which_nothing_happened() -> None:
+    places = answers(Workspace({"AZFWNetworkRule": [], "NTANetAnalytics": []}), [{}])
+    found = closed(source.read([], places=places))
+    assert (found.faults, logs.counted(found), found.rows.height) == ((), (0, 0), 0)
+    assert [(each.path, each.format) for each in found.ledger.inputs] == [
+        ("ws/AZFWNetworkRule 0", "log-analytics"), ("ws/NTANetAnalytics 0", "log-analytics"),
+    ]  # fmt: skip
 
 
 def test_a_flow_lasts_from_its_first_row_to_its_last() -> None:

@@ -47,8 +47,15 @@ def pull(
     asked = window(begin, end, explained=afar.explain)
     found = answers(place, asked, with_allowed=with_allowed, slot=length, explained=afar.explain)
     kept = [each for each in found if each.rows]
-    for each in kept:
-        put(gzip.decompress(each.body), output / file_name(each))
+    written: list[Path] = []
+    try:
+        for each in kept:
+            put(gzip.decompress(each.body), output / file_name(each))
+            written.append(output / file_name(each))
+    except FwlensError:
+        for file in written:  # half of a pull would be read as if it were whole
+            file.unlink(missing_ok=True)
+        raise
     rows = sum(each.rows for each in kept)
     say(f"fwlens: {len(kept)} answers with {rows:,} rows written to {output}.")
 

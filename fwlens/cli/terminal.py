@@ -57,8 +57,9 @@ class Windows:
         from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
         from rich.table import Column
 
-        what = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis"))
-        bars = Progress(what, BarColumn(), TimeElapsedColumn(), console=Console(stderr=True), transient=True)
+        rest = Column(no_wrap=True, overflow="ellipsis", ratio=1)
+        columns = BarColumn(16), TimeElapsedColumn(), TextColumn("{task.description}", markup=False, table_column=rest)
+        bars = Progress(*columns, console=Console(stderr=True), transient=True, expand=True)
         shown: dict[str, TaskID] = {}
 
         def watch(window: str, there: float) -> None:

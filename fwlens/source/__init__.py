@@ -34,6 +34,7 @@ _MARKS: Final = (*(mark for form in FORMATS for _, mark in form.marks), ("msg_s"
 _UNKNOWN: Final = "no known table of Azure Firewall, NSG or VNet flow logs"
 _EMPTY: Final = "empty file"
 _TAGS: Final = "service-tags"
+_QUIET: Final = "log-analytics"  # the answer of a query that found nothing: no table to tell a format by, and no fault
 _NO_FILES: Final = "folder without files"
 _FORBIDDEN: Final = "cannot be read"
 _EXPORT: Final = "Export Azure Firewall, NSG or VNet flow logs as JSON, CSV or Parquet."
@@ -320,6 +321,8 @@ def _with_table(raw: pl.DataFrame) -> pl.DataFrame:
 def _read_rows(reading: _Reading, frame: pl.DataFrame) -> None:
     raw = _with_table(raw_rows(frame, _COLUMNS))
     reading.rows_read += rows_of(raw)
+    if not raw.height and "stands" in raw.columns:
+        reading.formats.add(_QUIET)
     there = set(raw["table"].unique())
     reading.tables |= there - {None}
     for form in FORMATS:

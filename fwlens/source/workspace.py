@@ -21,7 +21,7 @@ from fwlens.source.session import Scope, Session, Target
 __all__ = ["LIMITS", "Answer", "Limits", "Piece", "Session", "Target", "Window", "answers", "pull"]
 
 SLOT: Final = timedelta(days=1)
-_PATIENCE: Final = 0.5  # seconds that each thread gets to end when the pull fails
+_PATIENCE: Final = 0.5  # seconds: how long a thread gets to end when the pull fails, and how often Ctrl-C is heard
 
 Watch = Callable[[str, float], None]
 """Told the name of a window and how much of it is there, from 0 to 1."""
@@ -182,11 +182,11 @@ def planned(
         raise FwlensError("Name a workspace or a resource to ask for logs.")
     asked = tuple(map(find, FLOWS)) if queries is None else tuple(queries)
     pieces = [
-        Piece(scope, query, part)
+        Piece(scope, query, stretch)
         for scope in target.scopes
         for query in asked
-        for part in window.days(limits.longest)
-    ]  # fmt: skip
+        for stretch in (window.days(limits.longest) if "parts" in query.parameters else (window,))
+    ]
     return tuple(replace(piece, root=f"{piece.query.name} {piece.window} {piece.scope.name}") for piece in pieces)
 
 
@@ -221,10 +221,14 @@ def _work(
                 done.put((piece, error))
 
     def next_outcome() -> tuple[Piece, Outcome]:
-        piece, outcome = done.get()
-        if isinstance(outcome, Exception):
-            raise outcome
-        return piece, outcome
+        while True:
+            try:
+                piece, outcome = done.get(timeout=_PATIENCE)
+            except queue.Empty:
+                continue  # a wait without an end would be deaf to Ctrl-C on some systems
+            if isinstance(outcome, Exception):
+                raise outcome
+            return piece, outcome
 
     threads = [Thread(target=work, daemon=True) for _ in range(min(at_once, len(pieces)))]
     for piece in pieces:

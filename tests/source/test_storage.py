@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from azure.storage.blob import ContainerClient
+from azure.storage.blob import BlobSasPermissions, ContainerClient, generate_blob_sas
 
 from fwlens import source
 from fwlens.errors import FwlensError
@@ -18,7 +18,7 @@ from fwlens.flow import Span
 from fwlens.ledger import SetAside
 from fwlens.source import Flows, storage
 from fwlens.source.storage import Storage
-from tests.azurite import Azurite, Relay, Request, identity, sas
+from tests.azurite import ACCOUNT, KEY, Azurite, Relay, Request, identity, sas
 from tests.source.logs import VNET_DENIED, closed, dump, vnet
 
 SAMPLES = Path(__file__).parent.parent.parent / "sample_logs"
@@ -285,6 +285,20 @@ def test_a_sas_is_nowhere_in_what_was_read(night: ContainerClient, relay: Relay)
         blobs = door.listed(f"{relay.url}/night?{secret}")
         shown = [repr(read), read.rows.write_json(), repr(blobs), repr(door.inputs(blobs)), repr(door)]
     assert [text for text in shown if signature in text or SIGNED in text] == []
+
+
+def test_a_sas_for_one_blob_reads_it_though_it_lists_nothing(night: ContainerClient, relay: Relay) -> None:
+    name = "resourceId=/S/AZFW/y=2026/m=11/d=20/h=22/m=00/azfw.jsonl"
+    secret = generate_blob_sas(
+        ACCOUNT,
+        "night",
+        name,
+        account_key=KEY,
+        permission=BlobSasPermissions(read=True),
+        expiry=datetime(2099, 1, 1, tzinfo=UTC),
+    )
+    read = source.read([f"{relay.url}/night/{name}?{secret}"])
+    assert (relay.lists, read.faults, totals(read)) == (0, (), totals(source.read([str(SAMPLES / "azfw.jsonl")])))
 
 
 def test_a_container_that_is_missing_is_a_fault_and_the_rest_is_read(night: ContainerClient, relay: Relay) -> None:

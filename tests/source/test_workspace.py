@@ -20,7 +20,7 @@ from fwlens.query import FLOWS, find
 from fwlens.source import Flows
 from fwlens.source.asking import LIMITS
 from fwlens.source.session import Target
-from fwlens.source.workspace import Answer, Window, pull
+from fwlens.source.workspace import Answer, Window, planned, pull
 from tests import kusto, loopback
 from tests.loopback import PASSING, WORKSPACE, Loopback, at_random, in_turn
 from tests.source.pulls import HERE, NETWORK, WHOLE, line_to, night
@@ -290,6 +290,14 @@ def test_a_long_time_is_asked_for_a_week_at_a_time(tmp_path: Path, monkeypatch: 
         "2026-11-19T22:00Z/2026-11-21T00:00Z",
     ]  # fmt: skip
     assert sum(folded(found).values()) == 26
+
+
+def test_a_query_that_does_not_fold_is_asked_for_all_of_the_time_at_once() -> None:
+    year = Window(WHOLE.seen_from - timedelta(days=365), WHOLE.seen_before)
+    pieces = planned(Target((WORKSPACE,)), year, (find("health"),))
+    assert [(piece.window, piece.label) for piece in pieces] == [
+        (year, f"{WORKSPACE}/health 2025-11-20T22:00Z/2026-11-21T00:00Z")
+    ]
 
 
 def test_an_hour_without_entries_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

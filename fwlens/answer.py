@@ -1,5 +1,6 @@
 """Knows an answer: what `fwlens recommend` says, as one value and as its stable JSON (`fwlens.recommendations/1`)."""
 
+import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,7 @@ from fwlens.rule import Conversation, Platform, Recommendation, Unsaid
 FLOWS_SCHEMA: Final = "fwlens.flows/1"
 MATCHED_SCHEMA: Final = "fwlens.matched/1"
 BACKTEST_SCHEMA: Final = "fwlens.backtest/1"
+LEDGER_SCHEMA: Final = "fwlens.ledger/1"
 _TIME: Final = "%Y-%m-%dT%H:%M:%S%.6fZ"
 
 
@@ -222,6 +224,19 @@ def flows_to_json(rows: pl.DataFrame, ledger: Ledger, schema: str = FLOWS_SCHEMA
     """A frame of flows (or MATCHED rows) with its ledger as JSON."""
     texts = rows.with_columns(_times("first_seen", "last_seen"))
     document = {"schema": schema, "ledger": _ledger(ledger), "flows": _objects(texts)}
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+
+def flows_to_parquet(rows: pl.DataFrame) -> bytes:
+    """A frame of flows as Parquet, to be read as a log again: where they have slots, the first written come first."""
+    out = io.BytesIO()
+    (rows.sort("origin", maintain_order=True) if "slot" in rows.columns else rows).write_parquet(out)
+    return out.getvalue()
+
+
+def ledger_to_json(ledger: Ledger, faults: Sequence[str]) -> bytes:
+    """The ledger of folded flows, and what was wrong with their logs: it lies beside their Parquet."""
+    document = {"schema": LEDGER_SCHEMA, **_ledger(ledger), "tables": ledger.tables, "faults": faults}
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
 
 

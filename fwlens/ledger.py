@@ -90,3 +90,40 @@ def add_up(shares: Iterable[Share]) -> Ledger:
         entries.append(SetAside(reason, sum(rows for rows, _, _ in places), f"{path}:{line}" if line else path))
     ordered = sorted(entries, key=lambda entry: (-entry.rows, entry.reason))
     return Ledger(tuple(accounts), tuple(ordered), tuple(sorted(tables)))
+
+
+def together(ledgers: Iterable[Ledger]) -> Ledger:
+    """One ledger of several that were added up apart.
+
+    An input that several of them name (a file read in pieces, a table in batches) has one account.
+    """
+    accounts, reasons, tables = dict[str, list[Account]](), dict[str, list[SetAside]](), set[str]()
+    for ledger in ledgers:
+        tables.update(ledger.tables)
+        for account in ledger.inputs:
+            accounts.setdefault(account.path, []).append(account)
+        for entry in ledger.set_aside:
+            reasons.setdefault(entry.reason, []).append(entry)
+    inputs = [
+        Account(
+            path=path,
+            format=", ".join(sorted({name for each in parts for name in each.format.split(", ")} - {"unknown"}))
+            or "unknown",
+            rows_read=sum(each.rows_read for each in parts),
+            rows_used=sum(each.rows_used for each in parts),
+            rows_set_aside=sum(each.rows_set_aside for each in parts),
+        )
+        for path, parts in sorted(accounts.items())
+    ]
+    entries = [
+        SetAside(reason, sum(each.rows for each in parts), min((each.first for each in parts), key=_place))
+        for reason, parts in reasons.items()
+    ]
+    ordered = sorted(entries, key=lambda entry: (-entry.rows, entry.reason))
+    return Ledger(tuple(inputs), tuple(ordered), tuple(sorted(tables)))
+
+
+def _place(first: str) -> tuple[str, int]:
+    """`file:line` in an order in which line 9 comes before line 10."""
+    path, colon, line = first.rpartition(":")
+    return (path, int(line)) if colon and line.isdecimal() and line.isascii() else (first, 0)

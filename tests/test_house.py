@@ -38,6 +38,7 @@ ARROWS: dict[str, set[str]] = {
     "diff": {"answer", "document", "rule"},
     "report": NOUNS | {"answer", "diff"},
     "run": NOUNS | {"answer", "catalog", "certificate", "match", "recommend", "source"},
+    "scale": {"errors", "flow", "ledger", "source"},
     "night": NOUNS | {"answer", "emit", "match", "report", "run", "source"},
     "backtest": NOUNS | {"catalog", "certificate", "match", "recommend", "run", "source"},
     "table": NOUNS | {"answer"},
@@ -48,7 +49,7 @@ ARROWS: dict[str, set[str]] = {
     "nightly": NOUNS | {"answer", "diff", "emit", "night", "notify", "report", "run", "source", "store", "table"},
     "cli": NOUNS
     | {"answer", "backtest", "catalog", "config", "diff", "emit", "night", "nightly", "notify", "query", "report"}
-    | {"run", "source", "store", "table"},
+    | {"run", "scale", "source", "store", "table"},
 }
 
 # Libraries that stay in their place; all others (polars, the standard library) are free.
@@ -62,7 +63,7 @@ KEPT: dict[str, set[str]] = {
     "azure": {"source", "tags"},
     "deltalake": {"store"},
     "pyspark": {"scale"},
-    "pyarrow": {"source", "store"},
+    "pyarrow": {"source", "store", "scale"},
 }
 WITHOUT_POLARS = {
     "errors",

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwlens.ledger import UNACCOUNTED, Account, Ledger, SetAside, Share, add_up
+from fwlens.ledger import UNACCOUNTED, Account, Ledger, SetAside, Share, add_up, together
 
 
 def share(path: str, read: int, used: int, *aside: tuple[str, int, int], formats: tuple[str, ...] = ("azfw",)) -> Share:
@@ -73,3 +73,35 @@ def test_a_ledger_closes_and_knows_no_order(shares: list[Share], chance: "object
     assert ledger.rows_set_aside == sum(entry.rows for entry in ledger.set_aside)
     assert [account.path for account in ledger.inputs] == sorted(share.path for share in shares)
     assert ledger.set_aside == add_up(reversed(shares)).set_aside
+
+
+_SHARES = st.lists(
+    st.builds(
+        lambda path, formats, used, aside, tables: Share(
+            path, frozenset(formats), used + sum(rows for _, rows, _ in aside), used, tuple(aside), frozenset(tables)
+        ),
+        st.sampled_from(["a", "b:1", "b:10", "b", "c@9"]),
+        st.sets(st.sampled_from(["azfw", "traffic"])),
+        st.integers(0, 9),
+        st.lists(st.tuples(st.sampled_from(["alert", "allowed"]), st.integers(0, 9), st.integers(1, 12)), max_size=3),
+        st.sets(st.sampled_from("TU")),
+    ),
+    max_size=6,
+    unique_by=lambda share: share.path,
+)
+
+
+@given(_SHARES, st.integers(0, 6))
+def test_ledgers_of_parts_together_are_the_ledger_of_all(shares: list[Share], cut: int) -> None:
+    whole = add_up(shares)
+    assert together([add_up(shares[:cut]), add_up(shares[cut:])]) == whole
+    assert together([whole, together([])]) == whole
+
+
+def test_an_input_that_was_read_in_pieces_has_one_account() -> None:
+    pieces = [
+        Ledger((Account("a", "unknown", 3, 0, 3),), (SetAside("x", 3, "a@9:10"),)),
+        Ledger((Account("a", "traffic", 4, 3, 1),), (SetAside("x", 1, "a@9:9"),), ("T",)),
+        Ledger((Account("a", "azfw, traffic", 2, 2, 0),), ()),
+    ]
+    assert together(pieces) == Ledger((Account("a", "azfw, traffic", 9, 5, 4),), (SetAside("x", 4, "a@9:9"),), ("T",))

@@ -26,6 +26,8 @@ from fwlens.cli.options import (
     Breadths,
     Catalogs,
     DnsProxy,
+    FlowsForm,
+    FlowsFormat,
     Form,
     Format,
     IpGroups,
@@ -38,6 +40,7 @@ from fwlens.cli.options import (
     Region,
     Rollback,
     Since,
+    Slot,
     Subnets,
     TagFile,
     Taken,
@@ -49,6 +52,7 @@ from fwlens.cli.pull import pull
 from fwlens.cli.query import query_app
 from fwlens.cli.report import report
 from fwlens.cli.runs import config_app, runs_app
+from fwlens.cli.scale import put_flows, scale_app
 from fwlens.cli.terminal import leave, put, say, tell
 from fwlens.errors import FwlensError
 
@@ -67,6 +71,7 @@ app.add_typer(query_app, name="query")
 app.add_typer(emitting.emit_app)
 app.add_typer(runs_app, name="runs")
 app.add_typer(config_app, name="config")
+app.add_typer(scale_app, name="scale")
 
 
 def main() -> None:
@@ -170,17 +175,27 @@ def flows(
     since: Since = None,
     until: Until = None,
     with_allowed: WithAllowed = False,
-    form: Format = Form.TABLE,
+    form: FlowsFormat = FlowsForm.TABLE,
+    slot: Slot = None,
     output: Output = None,
     *,
     afar: Afar,
 ) -> None:
-    """What was read: folded flows and the ledger, before anything is matched."""
-    from fwlens import answer, table
+    """What was read: folded flows and the ledger, before anything is matched.
 
-    read = flows_of(asked(logs, None, None, None, None, None, since, until, with_allowed, afar))
-    shown = answer.flows_to_json if form is Form.JSON else table.flows_as_text
-    put(shown(read.rows, read.ledger), output)
+    With --format parquet -o flows.parquet the flows are a log themselves: fwlens recommend flows.parquet
+    """
+    from fwlens import answer, run, table
+
+    if slot and form is not FlowsForm.PARQUET:
+        raise typer.BadParameter("is for --format parquet.", param_hint="'--slot'")
+    every = run.how_long(slot) if slot else None
+    read = flows_of(asked(logs, None, None, None, None, None, since, until, with_allowed, afar), every)
+    if form is FlowsForm.PARQUET:
+        put_flows(read.slots if slot else read.rows, read.ledger, read.faults, output)
+    else:
+        shown = answer.flows_to_json if form is FlowsForm.JSON else table.flows_as_text
+        put(shown(read.rows, read.ledger), output)
     leave(read)
 
 

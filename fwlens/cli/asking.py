@@ -10,7 +10,7 @@ import typer
 
 from fwlens.cli.afar import DAY, Afar, places
 from fwlens.cli.options import Breadth, PlatformName
-from fwlens.cli.terminal import Progress
+from fwlens.cli.terminal import Progress, tell
 from fwlens.errors import FwlensError
 
 if TYPE_CHECKING:
@@ -93,10 +93,13 @@ def shaped(
 def flows_of(ask: "Ask", every: "timedelta | None" = None, reach: "timedelta" = DAY) -> "Flows":
     """Read the logs, with a bar where somebody watches; without --since a workspace's go back as far as `reach`."""
     from fwlens import run
+    from fwlens.source import folded
 
     afar = places(ask, every, reach)
     with Progress() as progress:
-        return run.flows_of(ask, sys.stdin.buffer, progress, every, afar)
+        read = run.flows_of(ask, sys.stdin.buffer, progress, every, afar)
+    tell(folded.told(read.ledger, spans=bool(ask.since or ask.until or every)))
+    return read
 
 
 def matched_of(ask: "Ask") -> "Matched":

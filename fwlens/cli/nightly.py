@@ -143,9 +143,12 @@ def _night(settings: "Settings", until: str | None, log: Log, *, dry_run: bool) 
     with lock, _planned(settings, until, now, log, dry_run=dry_run) as plan:
         try:
             outcome = nights.night(plan, log)
-        except FwlensError as error:
+        except Exception as error:  # nobody watches: whatever stops a night is kept and told
+            why = (
+                str(error) if isinstance(error, FwlensError) else f"A fault in fwlens itself ({type(error).__name__})."
+            )
             if not dry_run:
-                nights.failed(plan, str(error), log)
+                nights.failed(plan, why, log)
             raise
         put(nights.table(outcome.diff, outcome.answer).encode(), None)
         if not dry_run:

@@ -14,6 +14,14 @@ class Form(StrEnum):
     JSON = "json"
 
 
+class FlowsForm(StrEnum):
+    """How flows are printed; Parquet is a log for a later run."""
+
+    TABLE = "table"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
 class Artefact(StrEnum):
     """The forms in which rules are applied, or asked for."""
 
@@ -77,6 +85,10 @@ Breadths = Annotated[Breadth, typer.Option("--breadth", help="Open what was seen
 AtMost = Annotated[int | None, typer.Option("--at-most", min=1, help="Merge rules, for a surplus, to at most so many.")]
 DnsProxy = Annotated[bool, typer.Option("--dns-proxy", help="The firewall is the clients' DNS proxy.")]
 Format = Annotated[Form, typer.Option("--format", help="table or json.")]
+FlowsFormat = Annotated[FlowsForm, typer.Option("--format", help="table, json, or parquet: a log for a later run.")]
+Slot = Annotated[
+    str | None, typer.Option("--slot", help="With parquet: fold within slots of this size only (15m, 1h, 1d).")
+]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write there instead of to standard output.")]
 AnswerFormat = Annotated[AnswerForm, typer.Option("--format", help="The answer, or its rules as they are applied.")]
 Below = Annotated[

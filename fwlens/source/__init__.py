@@ -18,11 +18,11 @@ from fwlens import flow
 from fwlens.errors import FwlensError
 from fwlens.flow import Span
 from fwlens.ledger import ALLOWED, Ledger, Share, add_up
-from fwlens.source import azdiag, azfw, elsewhere, files, flowlog, quiet, records, skim, tabular, traffic
+from fwlens.source import azdiag, azfw, elsewhere, files, flowlog, folded, quiet, records, skim, tabular, traffic
 from fwlens.source.crowd import Crowd, Wanted
 from fwlens.source.files import PEEK, Container, Content, Input
 from fwlens.source.flowlog import Tuples
-from fwlens.source.format import FOLDED, NO_FLOWS, ROWS, Fault, Format, present, raw_rows, rows_of
+from fwlens.source.format import COMMON, FOLDED, NO_FLOWS, ROWS, Fault, Format, present, raw_rows, rows_of
 
 FORMATS: Final = (azfw.FORMAT, azdiag.FORMAT, flowlog.FORMAT, traffic.FORMAT)
 
@@ -31,12 +31,16 @@ _FORMAT_OF: Final = {alias: form.name for form in FORMATS for alias in form.tabl
 _FLOWLESS: Final = tuple(name for form in FORMATS for name in form.flowless)
 _COLUMNS: Final = tuple(dict.fromkeys(name for form in FORMATS for name in form.columns))
 _MARKS: Final = (*(mark for form in FORMATS for _, mark in form.marks), ("msg_s",), ("Type", ROWS))
+COLUMNS: Final = frozenset(name.casefold() for name in (*_COLUMNS, *COMMON, *folded.FORMAT.columns))
+"""Every column of a table that is looked at, in small letters: all others need not be fetched."""
 _UNKNOWN: Final = "no known table of Azure Firewall, NSG or VNet flow logs"
-_EMPTY: Final = "empty file"
-_TAGS: Final = "service-tags"
+EMPTY: Final = "empty file"
+TAGS: Final = "service-tags"
 _QUIET: Final = "log-analytics"  # the answer of a query that found nothing: no table to tell a format by, and no fault
-_NO_FILES: Final = "folder without files"
-_FORBIDDEN: Final = "cannot be read"
+NO_FILES: Final = "folder without files"
+FORBIDDEN: Final = "cannot be read"
+UNREAD: Final = (FORBIDDEN, files.TORN)
+"""Reasons for which rows of an input are lost that nobody can count."""
 _EXPORT: Final = "Export Azure Firewall, NSG or VNet flow logs as JSON, CSV or Parquet."
 _WORKERS: Final = 2
 
@@ -75,6 +79,7 @@ class _Reading:
     tables: set[str] = field(default_factory=set)
     set_aside: list[Fault] = field(default_factory=list)
     subnets: set[tuple[str, str]] = field(default_factory=set)
+    origins: list[pl.DataFrame] = field(default_factory=list)
     rows_read: int = 0
     service_tags: bytes | None = None
     fault: str = ""
@@ -137,16 +142,16 @@ def read(
 def _read_all(everywhere: Sequence[Input], wanted: Wanted, stdin: IO[bytes] | None, progress: Progress | None) -> Flows:
     crowd, readings, faults, tags, subnets = Crowd(wanted), list[_Reading](), [], [], set[tuple[str, str]]()
     for reading in _ahead(lambda place: _read_input(_Reading(place, wanted), stdin), everywhere):
-        crowd.add(reading.place.label, reading.tuples, reading.entries)
+        crowd.add(reading.place.label, reading.tuples, reading.entries, reading.origins)
         subnets |= reading.subnets
-        readings.append(replace(reading, tuples=[], entries=[], subnets=set(), service_tags=None))
+        readings.append(replace(reading, tuples=[], entries=[], origins=[], subnets=set(), service_tags=None))
         if progress:
             progress(len(readings), len(everywhere))
         if reading.service_tags:
             tags.append((reading.place.label, reading.service_tags))
         if reading.fault and (reading.place.named or reading.unread or len(everywhere) == 1):
             faults.append(reading.fault)
-    if everywhere and not faults and not any(reading.formats - {_TAGS} for reading in readings):
+    if everywhere and not faults and not any(reading.formats - {TAGS} for reading in readings):
         alone = f"{everywhere[0].label}: holds service tags and no log"
         several = f"None of these {len(everywhere)} files holds a log"
         faults.append(f"{several if len(everywhere) > 1 else alone} that fwlens knows. {_EXPORT}")
@@ -176,23 +181,23 @@ def _read_input(reading: _Reading, stdin: IO[bytes] | None) -> _Reading:
     try:
         content = files.load(place, stdin)
     except IsADirectoryError:
-        reading.set_aside.append((_NO_FILES, 0, 1))
+        reading.set_aside.append((NO_FILES, 0, 1))
         reading.fault = f"{place.label}: the folder holds no files. Name a folder or file with exported logs."
         return reading
     except FwlensError as error:  # a place elsewhere says itself what is wrong
-        reading.set_aside.append((_FORBIDDEN, 0, 1))
+        reading.set_aside.append((FORBIDDEN, 0, 1))
         reading.unread = True
         reading.fault = str(error)
         return reading
     except OSError as error:
-        reading.set_aside.append((_FORBIDDEN, 0, 1))
+        reading.set_aside.append((FORBIDDEN, 0, 1))
         reading.unread = True
         why = error.strerror or error
         reading.fault = f"{place.label}: cannot be read ({why}). Check the path and its permissions."
         return reading
     if content.container is Container.SERVICE_TAGS:
         reading.service_tags = content.data
-        reading.formats.add(_TAGS)
+        reading.formats.add(TAGS)
         return reading
     _read_content(reading, content)
     if content.torn:
@@ -207,7 +212,7 @@ def _read_input(reading: _Reading, stdin: IO[bytes] | None) -> _Reading:
 def _nothing(reading: _Reading) -> str:
     """Why a file has given no row of any format."""
     reasons = [reason for reason, _, _ in reading.set_aside]
-    if _EMPTY in reasons and len(reasons) == 1:
+    if EMPTY in reasons and len(reasons) == 1:
         return "is empty"
     if not reasons:
         return "holds no rows"
@@ -219,7 +224,7 @@ def _nothing(reading: _Reading) -> str:
 def _read_content(reading: _Reading, content: Content) -> None:
     match content.container:
         case Container.EMPTY:
-            reading.set_aside.append((_EMPTY, 0, 1))
+            reading.set_aside.append((EMPTY, 0, 1))
         case Container.JSON_LINES:
             _read_lines(reading, content)
         case Container.DOCUMENT | Container.VALUES:
@@ -248,6 +253,8 @@ def _flow_log(data: bytes, *, with_allowed: bool) -> Tuples | None:
 def _table_of(content: Content) -> tuple[pl.DataFrame, list[Fault]]:
     if content.container is Container.PARQUET:
         return tabular.read_parquet(content.data)
+    if content.container is Container.ARROW:
+        return tabular.read_arrow(content.data)
     if content.container is Container.ANSWER:
         return tabular.read_answer(content.data)
     return tabular.read_csv(content.data, _MARKS)
@@ -319,6 +326,12 @@ def _with_table(raw: pl.DataFrame) -> pl.DataFrame:
 
 
 def _read_rows(reading: _Reading, frame: pl.DataFrame) -> None:
+    if folded.is_folded(frame):
+        reading.rows_read += frame.height
+        reading.tables.add(folded.TABLE)
+        reading.take(folded.FORMAT, frame.lazy())
+        reading.origins.append(folded.origins(frame, reading.place.label))
+        return
     raw = _with_table(raw_rows(frame, _COLUMNS))
     reading.rows_read += rows_of(raw)
     if not raw.height and "stands" in raw.columns:

@@ -50,14 +50,22 @@ class Crowd:
     tuples: list[tuple[str, Tuples]] = field(default_factory=list)
     entries: list[pl.DataFrame] = field(default_factory=list)
     flows: list[pl.DataFrame] = field(default_factory=lambda: [_NOTHING])
+    origins: list[pl.DataFrame] = field(default_factory=list)
     used: dict[str, int] = field(default_factory=dict)
     used_in: dict[tuple[str, datetime | None], int] = field(default_factory=dict)
     set_aside: dict[str, list[Fault]] = field(default_factory=dict)
 
-    def add(self, place: str, tuples: Iterable[Tuples], entries: Iterable[pl.DataFrame]) -> None:
-        """What a file holds, to be conformed now or later."""
+    def add(
+        self,
+        place: str,
+        tuples: Iterable[Tuples],
+        entries: Iterable[pl.DataFrame],
+        origins: Iterable[pl.DataFrame] = (),
+    ) -> None:
+        """What a file holds, to be conformed now or later; `origins` say where its rows were written first."""
         self.tuples += [(place, each) for each in tuples]
         self.entries += entries
+        self.origins += origins
         if sum(each.size for _, each in self.tuples) > _CROWD_BYTES:
             self._split()
         if sum(frame.height for frame in self.entries) > _CROWD:
@@ -86,6 +94,9 @@ class Crowd:
         reasons = bad.group_by("place", "reason").agg(pl.col("rows").sum(), pl.col("line").min())
         for place, *fault in reasons.sort("place", "reason").iter_rows():
             self.set_aside.setdefault(place, []).append((fault[0], fault[1], fault[2]))
+        if self.origins:
+            known = good.join(pl.concat(self.origins), on="origin", how="left", maintain_order="left")
+            good, self.origins = known.with_columns(origin=pl.coalesce("first", "origin")).drop("first"), []
         self.flows.append(flow.fold(good, "slot"))
         if sum(part.height for part in self.flows) > _MERGE_AT + 2 * self.flows[0].height:
             self.flows = [flow.fold(pl.concat(self.flows), "slot")]

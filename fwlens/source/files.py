@@ -23,7 +23,7 @@ _REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 _BOM: Final = b"\xef\xbb\xbf"
 _GZIP: Final = b"\x1f\x8b"
 _CHUNK: Final = 1 << 16
-_TORN: Final = "the gzip file is cut off or damaged: what follows is lost"
+TORN: Final = "the gzip file is cut off or damaged: what follows is lost"
 _DOCUMENT: Final = re.compile(rb'\s*\{\s*"(?:records|Records)"\s*:\s*\[')
 _ANSWER: Final = re.compile(rb'\s*\{\s*"(?:tables|Tables|error|statistics|render)"\s*:')
 _JSON: Final = re.compile(rb"[{\[]|,\s*\{")
@@ -35,6 +35,7 @@ class Container(Enum):
 
     EMPTY = auto()
     PARQUET = auto()
+    ARROW = auto()  # the file format of Arrow's IPC
     JSON_LINES = auto()
     DOCUMENT = auto()  # {"records":[…]}, whole
     VALUES = auto()  # arrays, bare and pretty-printed records, cut or partial blobs
@@ -160,7 +161,7 @@ def _unzipped(data: bytes) -> tuple[bytes, str]:
     while at < len(data):
         end = _part(data, at, out)
         if end is None:
-            return out.getvalue(), _TORN
+            return out.getvalue(), TORN
         at = len(data) - len(data[end:].lstrip(b"\0")) if data[end : end + 1] == b"\0" else end
     return out.getvalue(), ""
 
@@ -195,6 +196,8 @@ def recognise(data: bytes) -> Container:
         return Container.EMPTY
     if head.startswith(b"PAR1"):
         return Container.PARQUET
+    if head.startswith(b"ARROW1\0\0"):
+        return Container.ARROW
     one_a_line = _is_one_a_line(data, begin)
     if not _JSON.match(head):
         return Container.JSON_LINES if one_a_line else Container.TEXT

@@ -6,7 +6,8 @@ import io
 import itertools
 import json
 import re
-from typing import Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 import polars as pl
@@ -14,12 +15,16 @@ import polars as pl
 from fwlens.source.format import NOT_DECODED, Fault, paired, plain_name
 from fwlens.source.records import frame_of, placed, text_of
 
+if TYPE_CHECKING:
+    import pyarrow as pa  # type: ignore[import-untyped]
+
 _SURPLUS: Final = "__over__"
 _FEW: Final = 4
 """So many separators behind a line end in one field are another row, not a text."""
 TOO_MANY: Final = "malformed: more fields than the header has"
 BROKEN_CSV: Final = "malformed: not CSV"
 BROKEN_PARQUET: Final = "malformed: not a Parquet file"
+BROKEN_ARROW: Final = "malformed: not a file of Arrow's IPC format"
 NO_TABLE: Final = "no log: neither JSON, CSV nor Parquet of a known table"
 BROKEN_ANSWER: Final = "malformed: not an answer of the Log Analytics query API"
 
@@ -150,21 +155,40 @@ def read_parquet(data: bytes) -> tuple[pl.DataFrame, list[Fault]]:
 
     Arrow reads it and makes the texts: polars' own reader ends the whole process on some damaged files.
     """
-    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow as pa
     from pyarrow import parquet
 
+    return _checked(lambda: parquet.ParquetFile(pa.BufferReader(data)).read(use_threads=False), BROKEN_PARQUET)
+
+
+def read_arrow(data: bytes) -> tuple[pl.DataFrame, list[Fault]]:
+    """A file of Arrow's IPC format (Feather, and what Spark hands out), likewise."""
+    import pyarrow as pa
+
+    return _checked(lambda: pa.ipc.open_file(pa.BufferReader(data)).read_all(), BROKEN_ARROW)
+
+
+def _checked(read: "Callable[[], pa.Table]", broken: str) -> tuple[pl.DataFrame, list[Fault]]:
+    """A table of Arrow, held to be whole, as texts."""
+    import pyarrow as pa
+
     try:
-        table = parquet.ParquetFile(pa.BufferReader(data)).read(use_threads=False)
+        table = read()
         table.validate(full=True)
         names = named(table.column_names)
     except (pa.ArrowException, OSError, ValueError):
-        return pl.DataFrame(), [(BROKEN_PARQUET, 1, 1)]
+        return pl.DataFrame(), [(broken, 1, 1)]
     texts = []
     for name, column in zip(names, table.columns, strict=True):
         if pa.types.is_timestamp(column.type):
             column = column.cast(pa.timestamp("us"), safe=False)  # in UTC
         if not pa.types.is_nested(column.type):
             with contextlib.suppress(pa.ArrowException):
+                if pa.types.is_dictionary(column.type):  # Arrow cannot take texts out of a dictionary of views
+                    column = pa.chunked_array(
+                        [part.dictionary.cast(pa.large_string()).take(part.indices) for part in column.chunks],
+                        pa.large_string(),
+                    )
                 texts.append(pl.Series(name, column.cast(pa.large_string())))
     return pl.DataFrame(texts).with_row_index("line", offset=1), []
 

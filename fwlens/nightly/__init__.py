@@ -174,6 +174,7 @@ def _steps(plan: Night, say: Callable[[str], None]) -> Iterator[Step]:
             step=plan.window,
             overlap=plan.overlap,
             with_allowed=plan.ask.with_allowed,
+            now=plan.clock(),
             tell=say,
         )
     if plan.logs:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -26,6 +27,7 @@ SLOT: Final = timedelta(hours=1)
 """How finely the store keeps apart when things happened."""
 FILES: Final = "fwlens/files"
 _ETAG: Final = "etag:"
+_EARLY: Final = "early"
 _AT_ONCE: Final = 50
 _ROWS_AT_ONCE: Final = 200_000
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -126,18 +128,26 @@ def arrivals(
     step: timedelta,
     overlap: timedelta,
     with_allowed: bool,
+    now: datetime,
     tell: Tell,
 ) -> Iterator[Step]:
-    """What arrived in a workspace since the last window that the store has, window by window."""
-    stored = sorted(_stored(store, workspace), key=lambda one: one.begin)
+    """What arrived in a workspace since the last window that the store has, window by window.
+
+    Windows that were pulled before they had ended (`--until` may lie ahead of `now`) count as not there.
+    """
+    every = sorted(_stored(store, workspace), key=lambda one: one.begin)
+    stored = list(takewhile(lambda one: one.mark != _EARLY, every))
+    early = tuple(one.id for one in every[len(stored) :])
     stretches = [Stretch(one.begin, one.end) for one in stored]
     done = store.progress(workspace.source) or 0
     plan = tiles(stretches, until, look_back=look_back, step=step, overlap=overlap)
+    if until > now:
+        tell(f"{workspace.name}: {until:%Y-%m-%d %H:%M} UTC has not come yet; later nights read the rest.")
     if stretches and until < stretches[-1].end:
         tell(f"{workspace.name}: the store already has what arrived until {stretches[-1].end:%Y-%m-%d %H:%M} UTC.")
     for tile in plan:
         covered = [stored[i] for i in tile.covers]
-        window, taken = tile.window, _pulled(workspace, tile, with_allowed=with_allowed)
+        window, taken = tile.window, _pulled(workspace, tile, now, with_allowed=with_allowed)
         if taken.account.rows_read < sum(one.account.rows_read for one in covered):
             # What has arrived stays: a workspace that knows less of it now has lost rows (retention, purge, rights).
             tell(f"{taken.label}: the workspace has fewer rows of it than the store, which keeps its own.")
@@ -145,9 +155,10 @@ def arrivals(
             if rest.begin >= rest.end:
                 continue
             covered, window = [], rest
-            taken = _pulled(workspace, Tile(rest), with_allowed=with_allowed)
+            taken = _pulled(workspace, Tile(rest), now, with_allowed=with_allowed)
         done = max(done, (window.end - EPOCH) // _MICROSECOND)
-        yield Step(workspace.source, done, (taken,), tuple(one.id for one in covered))
+        yield Step(workspace.source, done, (taken,), (*early, *(one.id for one in covered)))
+        early = ()
 
 
 def _stored(store: Store, workspace: Workspace) -> Iterator[Kept]:
@@ -155,7 +166,7 @@ def _stored(store: Store, workspace: Workspace) -> Iterator[Kept]:
     return (one for one in store.inputs() if one.label.startswith(prefix))
 
 
-def _pulled(workspace: Workspace, tile: Tile, *, with_allowed: bool) -> Taken:
+def _pulled(workspace: Workspace, tile: Tile, now: datetime, *, with_allowed: bool) -> Taken:
     """A window of arrivals, read whole. Raises FwlensError where any of it cannot be read."""
     window = tile.window
     label = f"{workspace.name} arrived {window.begin:%Y-%m-%dT%H:%M:%SZ}"
@@ -166,7 +177,9 @@ def _pulled(workspace: Workspace, tile: Tile, *, with_allowed: bool) -> Taken:
         raise FwlensError(f"{name}: the answer of Log Analytics cannot be read. Nothing of this window was stored.")
     account = account_of(read.ledger, read.used, with_allowed=with_allowed).merged(partial(_table_of, window=window))
     origin = pl.col("origin").str.replace(_PIECE, f" arrived {window.begin:{_MINUTE}}")
-    return Taken(label, "", window.begin, window.end, account, read.slots.with_columns(origin))
+    return Taken(
+        label, _EARLY if window.end > now else "", window.begin, window.end, account, read.slots.with_columns(origin)
+    )
 
 
 def _table_of(place: str, *, window: Stretch) -> str:

@@ -117,6 +117,21 @@ def test_an_answer_that_cannot_be_read_stops_the_night_before_its_window_is_stor
     assert Store(str(tmp_path / "store")).progress("fwlens/arrivals/ws") == int((T0 - 4 * H).timestamp() * 1e6)
 
 
+def test_an_end_that_has_not_come_yet_keeps_no_later_night_from_reading_on(tmp_path: Path) -> None:
+    world, told = Arrivals([(T0, seen(PYPI, 0)), (T0 + 30 * H, seen(DOCKER, 1800))]), Told()
+    rows, world.rows = world.rows, world.rows[:1]  # the second one arrives after the first night
+    take_in(plan(tmp_path, T0 + 200 * H, world.workspace, look_back=230 * H, clock=lambda: T0 + H), told)
+    assert (
+        "warning",
+        "kept",
+        "ws: 2026-11-29 06:00 UTC has not come yet; later nights read the rest.",
+    ) in told.lines
+    world.rows = rows
+    take_in(plan(tmp_path, T0 + 48 * H, world.workspace, look_back=230 * H, clock=lambda: T0 + 49 * H), told)
+    assert stored(tmp_path).equals(read([seen(PYPI, 0), seen(DOCKER, 1800)]))
+    assert max(one.end for one in Store(str(tmp_path / "store")).inputs()) == T0 + 48 * H
+
+
 def test_two_workspaces_have_windows_of_their_own(tmp_path: Path) -> None:
     one, two = Arrivals([(T0, seen(PYPI, 0))]), Arrivals([(T0 + 9 * H, seen(DOCKER, 540))])
     taking_in(tmp_path, T0 + H, one.workspace)

@@ -26,9 +26,10 @@ SCHEDULE = ROOT / "docs/schedule"
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A machine on which fwlens is installed and the loopback is who answers for Log Analytics."""
     server = Loopback({WORKSPACE: arrivals()})
+    home = tmp_path_factory.mktemp("home")
     with server.serving(tmp_path_factory.mktemp("loopback")) as found:
         path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-        yield {**found, "PATH": path, "PYTHONPATH": str(ROOT), "HOME": "/nonexistent", "ENDPOINT": server.address}
+        yield {**found, "PATH": path, "PYTHONPATH": str(ROOT), "HOME": str(home), "ENDPOINT": server.address}
 
 
 def config(folder: Path, environment: dict[str, str]) -> None:

@@ -48,6 +48,7 @@ class Ask:
     breadth: Literal["observed", "documented"] = "observed"
     at_most: int | None = None
     target: "Target | None" = None
+    tenant: str | None = None
     explain: bool = False
 
     @property
@@ -141,7 +142,13 @@ def flows_of(
     """Read the logs, and `places` that lie elsewhere beside them, keeping slots of `every` apart as well."""
     span = Span(ask.since, ask.until, every)
     return source.read(
-        ask.logs, places=places, with_allowed=ask.with_allowed, span=span, stdin=stdin, progress=progress
+        ask.logs,
+        places=places,
+        with_allowed=ask.with_allowed,
+        span=span,
+        stdin=stdin,
+        progress=progress,
+        tenant=ask.tenant,
     )
 
 

@@ -174,8 +174,8 @@ def test_a_failure_is_one_sentence_and_exit_code_1(terminal: Terminal) -> None:
     code, out, err = terminal.run("flows", *NIGHT, AZURE_TOKEN_CREDENTIALS="dev", PATH="")
     assert (code, out) == (1, "")
     assert err == ASKING + (
-        "fwlens: No credential for Log Analytics was found. Sign in with az login, set AZURE_TENANT_ID, AZURE_CLIENT_ID "
-        "and AZURE_CLIENT_SECRET, or run where there is a managed identity.\n"
+        "fwlens: No credential for Azure was found. Sign in with az login (--tenant names another tenant), set AZURE_TENANT_ID, "
+        "AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or run where there is a managed identity.\n"
     )
 
 
@@ -184,7 +184,7 @@ def test_a_failure_is_one_sentence_and_exit_code_1(terminal: Terminal) -> None:
     [
         (("flows",), "Invalid value for LOG: name a file, a folder, a glob or - for standard input, or ask Log Analytics with --workspace."),
         (("recommend", "--explain"), "Invalid value for --explain: it is about Log Analytics: name a --workspace or a --resource too."),
-        (("match", "x.json", "--tenant", "y"), "Invalid value for --tenant: it is about Log Analytics: name a --workspace or a --resource too."),
+        (("match", "x.json", "--tenant", "y"), "Invalid value for --tenant: it is about Azure: name a --workspace, a --resource or the address of blobs too."),
         (("pull", "-o", "x"), "Invalid value for --workspace: name a Log Analytics workspace, or a --resource."),
         (("query", "run", "health"), "Invalid value for --workspace: name a Log Analytics workspace, or a --resource."),
     ],

@@ -42,7 +42,9 @@ class Afar:
     resource: Annotated[
         list[str] | None, typer.Option(metavar="ARM-ID", help="Read a resource's logs, by its id (repeatable).")
     ] = None
-    tenant: Annotated[str | None, typer.Option(metavar="ID", help="The workspace's tenant, if not your own.")] = None
+    tenant: Annotated[str | None, typer.Option(metavar="ID", help="Tenant of workspaces and blobs, if not yours.")] = (
+        None
+    )
     cloud: Annotated[Cloud, typer.Option(help="The cloud that the workspace is in.")] = Cloud.PUBLIC
     endpoint: Annotated[
         str | None, typer.Option(metavar="URL", help="Another address of the query API, for private clouds.")
@@ -62,7 +64,7 @@ class Afar:
                 tenant=self.tenant,
                 endpoint=self.endpoint,
             )
-        for name, given in (("tenant", self.tenant), ("endpoint", self.endpoint), ("explain", self.explain)):
+        for name, given in (("endpoint", self.endpoint), ("explain", self.explain)):
             if given:
                 about = "it is about Log Analytics: name a --workspace or a --resource too."
                 raise typer.BadParameter(about, param_hint=f"--{name}")

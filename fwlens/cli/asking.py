@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 NO_LOG: Final = "name a file, a folder, a glob or - for standard input, or ask Log Analytics with --workspace."
+_NO_AZURE: Final = "it is about Azure: name a --workspace, a --resource or the address of blobs too."
 
 
 def times(since: str | None, until: str | None) -> "tuple[datetime | None, datetime | None]":
@@ -53,6 +54,8 @@ def asked(
     target = afar.target
     if not logs and target is None:
         raise typer.BadParameter(NO_LOG, param_hint="LOG")
+    if afar.tenant and target is None and not any("://" in log for log in logs or ()):
+        raise typer.BadParameter(_NO_AZURE, param_hint="--tenant")
     return Ask(
         logs=tuple(logs or ()),
         region=region,
@@ -64,6 +67,7 @@ def asked(
         until=end,
         with_allowed=with_allowed,
         target=target,
+        tenant=afar.tenant,
         explain=afar.explain,
     )
 

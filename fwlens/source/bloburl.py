@@ -42,7 +42,7 @@ class Address:
     container: str
     path: str = ""
     sas: str = field(default="", repr=False)
-    authority: str = AUTHORITIES["public"]
+    authority: str | None = AUTHORITIES["public"]
 
     @property
     def label(self) -> str:

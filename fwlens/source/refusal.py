@@ -16,32 +16,6 @@ _SECRET: Final = re.compile(r"(?i)bearer\s+\S+|eyJ[\w.-]{12,}|(?:secret|password
 _UNREADABLE: Final = re.compile(r"[^\x20-\x7e]+")
 _CODE: Final = re.compile(r"[^A-Za-z0-9_.-]")
 _ENGINE: Final = re.compile(r"\bE_[A-Z_]{4,60}\b")
-_AADSTS: Final = re.compile(r"AADSTS[0-9]{4,8}")
-_UNTRUSTED: Final = re.compile("CERTIFICATE_VERIFY_FAILED")
-_TRIED: Final = re.compile(r"^\s*(?:Attempted credentials:\s*)?(\w+Credential): (.*)$", re.MULTILINE)
-_ABSENT: Final = re.compile(
-    r"unavailable|not found on path|not installed|could not be found|not (?:fully )?configured|az login"
-    r"|Connect-AzAccount|azd auth login",
-    re.IGNORECASE,
-)
-# https://learn.microsoft.com/entra/identity-platform/reference-error-codes
-_REASONS: Final = {
-    "AADSTS7000215": "the client secret is wrong",
-    "AADSTS7000222": "the client secret has expired",
-    "AADSTS700016": "the application is unknown in this tenant: check --tenant and AZURE_CLIENT_ID",
-    "AADSTS90002": "the tenant does not exist: check --tenant and --cloud",
-    "AADSTS50076": "it asks for a second factor: sign in again with az login",
-    "AADSTS50079": "it asks for a second factor: sign in again with az login",
-    "AADSTS50173": "the sign-in has expired: sign in again with az login",
-    "AADSTS700082": "the sign-in has expired: sign in again with az login",
-    "AADSTS700024": "the assertion is not valid at this time: check the clock of this machine",
-    "AADSTS500133": "the assertion is not valid at this time: check the clock of this machine",
-    "AADSTS50013": "the assertion is not valid at this time: check the clock of this machine",
-}
-_WAYS: Final = (
-    "Sign in with az login, set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or run where there is a "
-    "managed identity."
-)
 
 
 class _Fault(msgspec.Struct):
@@ -87,24 +61,6 @@ def code(told: tuple[tuple[str, str], ...]) -> str:
             return engine[0]
     words = [word for word in (_CODE.sub("", code)[:60] for code, _ in told) if re.match("[A-Za-z]", word)]
     return words[-1] if words else "no code"
-
-
-def no_credential(said: str) -> FwlensError:
-    """Why there is no token: nothing is configured, or what is configured was refused."""
-    refused = [name for name, why in _TRIED.findall(said) if not _ABSENT.search(why)]
-    aadsts = _AADSTS.search(said)
-    if aadsts is None and not refused:
-        return FwlensError(f"No credential for Log Analytics was found. {_WAYS}")
-    who = refused[-1] if refused else "The credential"
-    if aadsts is None and _UNTRUSTED.search(said):
-        return FwlensError(
-            f"{who} was given no token for Log Analytics: the certificate of who gives them is not trusted here. "
-            "Behind a proxy that opens TLS, name its certificate in REQUESTS_CA_BUNDLE."
-        )
-    if aadsts is None:
-        return FwlensError(f"{who} was given no token for Log Analytics. {_WAYS}")
-    why = _REASONS.get(aadsts[0], f"https://login.microsoftonline.com/error?code={aadsts[0][6:]} says why")
-    return FwlensError(f"{who} was given no token for Log Analytics ({aadsts[0]}): {why}.")
 
 
 def unauthorised(where: str, told: tuple[tuple[str, str], ...], clock: str) -> FwlensError:

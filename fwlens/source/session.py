@@ -3,23 +3,19 @@
 Nothing here tries again and nothing judges: a request goes out, and what came back (or did not) is a value.
 """
 
-import logging
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from threading import Lock
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Final, Literal, cast
 from urllib.parse import quote
 
 from fwlens.errors import FwlensError
-from fwlens.source.refusal import no_credential
+from fwlens.source.credential import AUTHORITIES, credential
 
 if TYPE_CHECKING:
-    from azure.core.credentials import AccessTokenInfo, TokenCredential, TokenRequestOptions
+    from azure.core.credentials import TokenCredential
     from azure.core.exceptions import AzureError
-    from azure.identity import DefaultAzureCredential
     from azure.monitor.query import LogsQueryClient
 
 Cloud = Literal["public", "government", "china"]
@@ -30,18 +26,10 @@ _ENDPOINTS: Final[dict[Cloud, str]] = {
     "government": "https://api.loganalytics.us",
     "china": "https://api.loganalytics.azure.cn",
 }
-# The public cloud's authority is left to azure-identity, which reads AZURE_AUTHORITY_HOST for private clouds.
-_AUTHORITIES: Final[dict[Cloud, str | None]] = {
-    "public": None,
-    "government": "login.microsoftonline.us",
-    "china": "login.chinacloudapi.cn",
-}
 WAIT: Final = 180
 """How many seconds the service may work on a query (its own default; it takes up to 600)."""
 _CONNECT: Final = 10
-_TOKEN_READ: Final = 20  # an address that swallows what asks for a managed identity must not hold up an outage
 _MOST_BYTES: Final = 256 << 20  # more than the service ever sends (about 104 MB): another server, or an endless answer
-_REFRESH: Final = 300
 _GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _RESOURCE: Final = re.compile(
     r"/subscriptions/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -157,47 +145,21 @@ def connect(target: Target, *, now: Callable[[], float], sleep: Callable[[float]
     A request raises FwlensError where no credential is to be had.
     """
     from azure.core.pipeline.policies import RetryPolicy
-    from azure.identity import DefaultAzureCredential
     from azure.monitor.query import LogsQueryClient
 
-    for name in ("azure", "msal", "urllib3"):  # else their warnings, with what servers said, would go to the terminal
-        logging.getLogger(name).addHandler(logging.NullHandler())
-    chain = DefaultAzureCredential(
-        authority=_AUTHORITIES[target.cloud],
-        additionally_allowed_tenants=[target.tenant] if target.tenant else [],
-        # A credential that opens a window or searches editors' caches is none for a night.
-        exclude_shared_token_cache_credential=True,
-        exclude_visual_studio_code_credential=True,
-        exclude_broker_credential=True,
-        read_timeout=_TOKEN_READ,
-    )
+    who = credential(target.tenant, AUTHORITIES[target.cloud], now)
     client = LogsQueryClient(
-        cast("TokenCredential", _remembering(chain, target.tenant, now)),
+        cast("TokenCredential", who),
         endpoint=target.address,
         retry_policy=RetryPolicy.no_retries(),
         user_agent="fwlens",
     )
-    with chain, client:
+    with closing(who), client:
         yield Session(lambda request: _send(client, request), now, sleep)
 
 
-def _remembering(chain: "DefaultAzureCredential", tenant: str | None, now: Callable[[], float]) -> SimpleNamespace:
-    """A credential that asks once for all threads (the Azure CLI's does not remember), for the tenant that is meant."""
-    lock, held = Lock(), dict[tuple[str, ...], "AccessTokenInfo"]()
-
-    def token(*scopes: str, options: "TokenRequestOptions | None" = None) -> "AccessTokenInfo":
-        wanted: TokenRequestOptions = {**(options or {}), **({"tenant_id": tenant} if tenant else {})}
-        with lock:
-            known = held.get(scopes)
-            if known is None or known.expires_on - now() < _REFRESH or wanted.get("claims"):
-                known = held[scopes] = chain.get_token_info(*scopes, options=wanted)
-            return known
-
-    return SimpleNamespace(get_token_info=token)
-
-
 def _send(client: "LogsQueryClient", request: Request) -> Reply:
-    from azure.core.exceptions import AzureError, ClientAuthenticationError
+    from azure.core.exceptions import AzureError
     from azure.core.rest import HttpRequest
 
     asked = {"query": request.query}
@@ -220,8 +182,6 @@ def _send(client: "LogsQueryClient", request: Request) -> Reply:
                     return Reply(0, fault="endless")
             told = response.headers
             return Reply(response.status_code, bytes(body), told.get("Retry-After", ""), told.get("Date", ""))
-    except ClientAuthenticationError as error:
-        raise no_credential(str(error)) from None
     except AzureError as error:
         return Reply(0, fault=_fault(error))
 

@@ -83,7 +83,7 @@ class Storage:
     tenant: str | None = None
     budget: int = BUDGET
     range_size: int = RANGE
-    _credentials: dict[str, Credential] = field(default_factory=dict, repr=False)
+    _credentials: dict[str | None, Credential] = field(default_factory=dict, repr=False)
     _clients: dict[tuple[str, str, str], "ContainerClient"] = field(default_factory=dict, repr=False)
     _pool: ThreadPoolExecutor | None = field(default=None, repr=False)
     _lock: Lock = field(default_factory=Lock, repr=False)
@@ -169,7 +169,7 @@ class Storage:
                 )
             return self._clients[key]
 
-    def _signed_in(self, authority: str) -> Credential:
+    def _signed_in(self, authority: str | None) -> Credential:
         if authority not in self._credentials:
             self._credentials[authority] = credential(self.tenant, authority)
         return self._credentials[authority]

@@ -13,7 +13,8 @@ from fwlens import query
 from fwlens.errors import FwlensError
 from fwlens.query import FLOWS
 from fwlens.source.asking import searched
-from fwlens.source.refusal import no_credential, plain
+from fwlens.source.credential import no_credential
+from fwlens.source.refusal import plain
 from fwlens.source.session import Cloud, Target, connect
 from fwlens.source.workspace import answers
 from tests import kusto
@@ -161,8 +162,8 @@ def test_without_a_credential_the_ways_to_one_are_named(monkeypatch: pytest.Monk
     with connect(target, now=time.time, sleep=lambda _: None) as session, pytest.raises(FwlensError) as failed:
         answers(target, WHOLE, session=session, tell=lambda _: None, queries=NETWORK)
     assert str(failed.value) == (
-        "No credential for Log Analytics was found. Sign in with az login, set AZURE_TENANT_ID, AZURE_CLIENT_ID and "
-        "AZURE_CLIENT_SECRET, or run where there is a managed identity."
+        "No credential for Azure was found. Sign in with az login (--tenant names another tenant), set AZURE_TENANT_ID, "
+        "AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or run where there is a managed identity."
     )
 
 
@@ -178,27 +179,27 @@ ATTEMPTED = (
     [
         (
             "Authentication failed: AADSTS7000215: Invalid client secret provided. secret=hunter2",
-            "EnvironmentCredential was given no token for Log Analytics (AADSTS7000215): the client secret is wrong.",
+            "EnvironmentCredential was given no token (AADSTS7000215): the client secret is wrong.",
         ),
         (
             "Authentication failed: AADSTS700024: Client assertion is not within its valid time range.",
-            "EnvironmentCredential was given no token for Log Analytics (AADSTS700024): the assertion is not valid at this "
+            "EnvironmentCredential was given no token (AADSTS700024): the assertion is not valid at this "
             "time: check the clock of this machine.",
         ),
         (
             "Authentication failed: AADSTS53003: Blocked by Conditional Access policies.",
-            "EnvironmentCredential was given no token for Log Analytics (AADSTS53003): "
+            "EnvironmentCredential was given no token (AADSTS53003): "
             "https://login.microsoftonline.com/error?code=53003 says why.",
         ),
         (
             "Max retries exceeded (Caused by SSLError(SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] …')))",
-            "EnvironmentCredential was given no token for Log Analytics: the certificate of who gives them is not trusted "
+            "EnvironmentCredential was given no token: the certificate of who gives them is not trusted "
             "here. Behind a proxy that opens TLS, name its certificate in REQUESTS_CA_BUNDLE.",
         ),
         (
             "something else broke \x1b[31m",
-            "EnvironmentCredential was given no token for Log Analytics. Sign in with az login, set AZURE_TENANT_ID, "
-            "AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or run where there is a managed identity.",
+            "EnvironmentCredential was given no token. Sign in with az login (--tenant names another tenant), set "
+            "AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or run where there is a managed identity.",
         ),
     ],
     ids=["secret", "clock", "policy", "certificate", "other"],

@@ -345,8 +345,8 @@ def test_without_a_credential_it_is_said_how_to_sign_in(
     for name in ("AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_CLIENT_SECRET"):
         monkeypatch.delenv(name, raising=False)
     assert source.read([f"{azurite.url}/night"]).faults == (
-        "No credential for Azure was found. Sign in with `az login` (--tenant names another tenant), or run this where "
-        "a managed identity is or with AZURE_CLIENT_ID, AZURE_TENANT_ID and AZURE_CLIENT_SECRET in the environment.",
+        "No credential for Azure was found. Sign in with az login (--tenant names another tenant), set AZURE_TENANT_ID, "
+        "AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or run where there is a managed identity.",
     )
     assert capfd.readouterr() == ("", "")
 

@@ -150,9 +150,9 @@ def _night(settings: "Settings", until: str | None, log: Log, *, dry_run: bool) 
             if not dry_run:
                 nights.failed(plan, why, log)
             raise
-        put(nights.table(outcome.diff, outcome.answer).encode(), None)
         if not dry_run:
             nights.tidy(plan, log)
+        put(nights.table(outcome.diff, outcome.answer).encode(), None)
         return outcome.exit
 
 

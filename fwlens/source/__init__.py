@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import IO, Final
 
 import polars as pl
@@ -52,7 +53,8 @@ class Flows:
     """What was read: folded flows (`flow.FLOW`), the ledger, service-tag files found by the way, and faults to tell.
 
     `slots` are the flows folded within each slot of the span only, with its begin in `slot` (null without `every`).
-    `subnets` are denied addresses with the subnets that logs name for them, both as logged.
+    `subnets` are denied addresses with the subnets that logs name for them, both as logged. `used` says how many rows
+    of each input became flows of each slot, and `unread` of which inputs rows are lost.
     """
 
     rows: pl.DataFrame
@@ -61,6 +63,8 @@ class Flows:
     service_tags: tuple[tuple[str, bytes], ...] = ()
     faults: tuple[str, ...] = ()
     subnets: tuple[tuple[str, str], ...] = ()
+    used: tuple[tuple[str, datetime | None, int], ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -153,7 +157,11 @@ def _read_all(everywhere: Sequence[Input], wanted: Wanted, stdin: IO[bytes] | No
         faults.append(f"{several if len(everywhere) > 1 else alone} that fwlens knows. {_EXPORT}")
     slots = crowd.settle()
     ledger = add_up(reading.share(crowd) for reading in readings)
-    return Flows(flow.fold(slots), ledger, slots, tuple(sorted(tags)), tuple(faults), tuple(sorted(subnets)))
+    used = tuple((place, slot, rows) for (place, slot), rows in sorted(crowd.used_in.items(), key=str))
+    unread = tuple(reading.place.label for reading in readings if reading.unread)
+    return Flows(
+        flow.fold(slots), ledger, slots, tuple(sorted(tags)), tuple(faults), tuple(sorted(subnets)), used, unread
+    )
 
 
 def _ahead(one: Callable[[Input], _Reading], places: Iterable[Input]) -> Iterator[_Reading]:

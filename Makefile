@@ -1,4 +1,5 @@
 # make demo   make the environment, show the answer for sample_logs/ and write its report into reports/
+# make demo-nightly   three nights on a Log Analytics of our own on loopback, and what changed between them
 # make test   make the environment and run every check and test; the report is tested in a browser
 # make bench  the benchmarks (ratios in one run; some minutes, 6 GB of disk)
 
@@ -14,11 +15,15 @@ with api.sync_playwright() as own: exit(not os.path.exists(own.chromium.executab
 endef
 export HAS_OWN
 
-.PHONY: demo test bench clean
+.PHONY: demo demo-nightly test bench clean
 
 demo: .venv/installed
 	$(BIN)/fwlens recommend sample_logs/
 	$(BIN)/fwlens report sample_logs/ --region westeurope --with-allowed --priority-below 4000
+
+demo-nightly: .venv/tested
+	rm -rf reports/nights
+	$(BIN)/python -m tests.three_nights reports/nights
 
 test: .venv/tested .venv/npm/installed
 	$(BIN)/ruff check .
@@ -40,6 +45,7 @@ bench: .venv/benched
 	@command -v chromium >/dev/null || $(BIN)/python -c "$$HAS_OWN" 2>/dev/null || $(call DEBIAN,chromium) || $(BIN)/playwright install chromium
 	@command -v npm >/dev/null || $(call DEBIAN,nodejs npm)
 	@command -v java >/dev/null || $(call DEBIAN,openjdk-17-jre-headless)
+	@command -v systemd-analyze >/dev/null || $(call DEBIAN,systemd)
 	@touch $@
 
 # Node's packages for the tests: Microsoft's parser of KQL, and the emulator of Azure Storage.

@@ -40,8 +40,9 @@ def night_of(
     earlier: Document | None = None,
     earlier_name: str = "",
     place: emit.Options = emit.Options(),
+    slot: timedelta = SLOT,
 ) -> Night:
-    """Everything that a page tells. `found` has to be read in slots of `SLOT`; rules are written for `place`."""
+    """Everything that a page tells. `found` has to be read in slots of `slot`; rules are written for `place`."""
     told, _ = run.answered(ask, found)
     choice, every = ask.choice, found.catalog.requirements
     needs = tuple(need for need in every if choice.takes(need))
@@ -61,6 +62,8 @@ def night_of(
         earlier=earlier,
         earlier_name=earlier_name,
         artefacts=tuple(artefacts_of(told, place)),
+        documented={need.id: tuple(page.url for page in (need.page, *need.also)) for need in every},
+        slot=slot,
     )
 
 

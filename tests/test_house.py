@@ -36,14 +36,21 @@ ARROWS: dict[str, set[str]] = {
     "certificate": {"address", "flow", "names", "proof", "requirement", "rule", "tags"},
     # what puts stages together, and what tells people
     "answer": {"document", "flow", "ledger", "proof", "requirement", "rule"},
-    "report": NOUNS | {"answer"},
+    "diff": {"answer", "document", "rule"},
+    "report": NOUNS | {"answer", "diff"},
     "run": NOUNS | {"answer", "catalog", "certificate", "match", "recommend", "source", "twin"},
     "scale": {"errors", "flow", "ledger", "source"},
     "night": NOUNS | {"answer", "emit", "match", "report", "run", "source"},
     "backtest": NOUNS | {"catalog", "certificate", "match", "recommend", "run", "source"},
     "table": NOUNS | {"answer"},
+    # the unattended night
+    "store": {"errors", "flow", "ledger"},
+    "config": {"errors", "names", "rule"},
+    "notify": {"errors"},
+    "nightly": NOUNS | {"answer", "diff", "emit", "night", "notify", "report", "run", "source", "store", "table"},
     "cli": NOUNS
-    | {"answer", "backtest", "catalog", "emit", "night", "query", "report", "run", "scale", "source", "table", "twin"},
+    | {"answer", "backtest", "catalog", "config", "diff", "emit", "night", "nightly", "notify", "query", "report"}
+    | {"run", "scale", "source", "store", "table", "twin"},
 }
 
 # Libraries that stay in their place; all others (polars, the standard library) are free.

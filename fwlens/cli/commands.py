@@ -9,6 +9,7 @@ from fwlens.cli import emit as emitting
 from fwlens.cli.afar import Afar, reading
 from fwlens.cli.asking import advise, asked, flows_of, matched_of, plainly, shaped
 from fwlens.cli.look import catalog_app, tags_app
+from fwlens.cli.nightly import nightly
 from fwlens.cli.options import (
     AnswerForm,
     AnswerFormat,
@@ -43,6 +44,7 @@ from fwlens.cli.options import (
 from fwlens.cli.pull import pull
 from fwlens.cli.query import query_app
 from fwlens.cli.report import report
+from fwlens.cli.runs import config_app, runs_app
 from fwlens.cli.scale import put_flows, scale_app
 from fwlens.cli.terminal import leave, put, tell
 
@@ -59,6 +61,8 @@ app.add_typer(catalog_app, name="catalog")
 app.add_typer(tags_app, name="tags")
 app.add_typer(query_app, name="query")
 app.add_typer(emitting.emit_app)
+app.add_typer(runs_app, name="runs")
+app.add_typer(config_app, name="config")
 app.add_typer(scale_app, name="scale")
 
 
@@ -276,4 +280,5 @@ def backtest(
 
 
 app.command()(report)
+app.command()(nightly)
 app.command()(pull)

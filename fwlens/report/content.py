@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Literal
 
 import polars as pl
 
 from fwlens.answer import Answer
+from fwlens.diff import Documented
 from fwlens.document import Document
 from fwlens.requirement import Requirement
 
@@ -43,7 +44,8 @@ class Night:
 
     `needs` are those that could have matched, `unchosen` how many more the catalogue has outside the chosen profiles.
     `since` and `until` are what was asked for; `faults` are inputs that could not be read; `earlier` is the answer to
-    compare with, and `earlier_name` what it is called.
+    compare with, and `earlier_name` what it is called. `documented` are all needs of the catalogue with the addresses
+    of their pages, and `slot` is how finely the timeline is known.
     """
 
     answer: Answer
@@ -58,6 +60,8 @@ class Night:
     earlier: Document | None = None
     earlier_name: str = ""
     artefacts: tuple[Artefact, ...] = ()
+    documented: Documented | None = None
+    slot: timedelta = timedelta(minutes=15)
 
     @property
     def with_allowed(self) -> bool:

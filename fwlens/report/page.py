@@ -20,7 +20,8 @@ import jinja2
 from markupsafe import Markup, escape
 
 from fwlens.answer import to_json
-from fwlens.report import beside, changes, charts, missing, needs, paths, sheets, timeline, words
+from fwlens.diff import diff
+from fwlens.report import beside, charts, missing, needs, paths, sheets, timeline, words
 from fwlens.report.content import LIMITS, Beside, Limits, Night, Report, Sheet
 from fwlens.rule import Endpoint, Recommendation, Service
 
@@ -74,7 +75,7 @@ def _rendered(
         is_crowded=sum(min(table.total, table.most) for table in tables.values()) + len(cards) > _CROWD,
         heard=missing.heard(night),
         gaps=missing.gaps(night),
-        changes=changes.changes(answer, night.earlier) if night.earlier else None,
+        changes=diff(answer, night.earlier, night.documented) if night.earlier else None,
         script=Markup(script),  # noqa: S704 - our own file
         style=Markup(_own("page.css")),  # noqa: S704 - our own file
         policy=_policy(script, library, nonce),

@@ -56,9 +56,9 @@ def bars(night: Night) -> Timeline:
     """Denials by verdict, in the shortest spans that are not too many."""
     denied = night.timeline.filter(pl.col("verdict").is_in(VERDICTS))
     if not denied.height:
-        return Timeline(_LENGTHS[0], ())
+        return Timeline(night.slot, ())
     first, last = denied.select(pl.col("slot").min(), last=pl.col("slot").max()).row(0)
-    length = next((one for one in _LENGTHS if (last - first) / one < _MOST - 1), _LENGTHS[-1])
+    length = next((one for one in _LENGTHS if one >= night.slot and (last - first) / one < _MOST - 1), _LENGTHS[-1])
     spans = denied.group_by(slot=pl.col("slot").dt.truncate(length)).agg(
         pl.col("events").filter(pl.col("verdict") == name).sum().alias(name) for name in VERDICTS
     )

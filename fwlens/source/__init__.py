@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import IO, Final
 
 import polars as pl
@@ -70,7 +71,8 @@ class Flows:
     """What was read: folded flows (`flow.FLOW`), the ledger, service-tag files found by the way, and faults to tell.
 
     `slots` are the flows folded within each slot of the span only, with its begin in `slot` (null without `every`).
-    `subnets` are denied addresses with the subnets that logs name for them, both as logged.
+    `subnets` are denied addresses with the subnets that logs name for them, both as logged. `used` says how many rows
+    of each input became flows of each slot, and `unread` of which inputs rows are lost.
     """
 
     rows: pl.DataFrame
@@ -79,6 +81,8 @@ class Flows:
     service_tags: tuple[tuple[str, bytes], ...] = ()
     faults: tuple[str, ...] = ()
     subnets: tuple[tuple[str, str], ...] = ()
+    used: tuple[tuple[str, datetime | None, int], ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -188,7 +192,9 @@ def _read_all(
     slots = crowd.settle()
     ledger = add_up(reading.share(crowd) for reading in readings)
     rows = flow.fold(slots) if wanted.span.every else slots.drop("slot")
-    return Flows(rows, ledger, slots, tuple(sorted(tags)), tuple(faults), tuple(sorted(subnets)))
+    used = tuple((place, slot, rows) for (place, slot), rows in sorted(crowd.used_in.items(), key=str))
+    unread = tuple(reading.place.label for reading in readings if reading.unread)
+    return Flows(rows, ledger, slots, tuple(sorted(tags)), tuple(faults), tuple(sorted(subnets)), used, unread)
 
 
 def _ahead(one: Callable[[Input], _Reading], places: Iterable[Input], most: int) -> Iterator[_Reading]:
@@ -276,18 +282,10 @@ def _read_content(reading: _Reading, content: Content) -> None:
                 if piece.rows.width:
                     _read_rows(reading, piece.rows)
         case _:
-            frame, faults = _table_of(content)
+            frame, faults = tabular.read_table(content, _MARKS)
             reading.lose(faults)
             if frame.width:
                 _read_rows(reading, frame)
-
-
-def _table_of(content: Content) -> tuple[pl.DataFrame, list[Fault]]:
-    if content.container is Container.ARROW:
-        return tabular.read_arrow(content.data)
-    if content.container is Container.ANSWER:
-        return tabular.read_answer(content.data)
-    return tabular.read_csv(content.data, _MARKS)
 
 
 def _read_lines(reading: _Reading, content: Content) -> None:

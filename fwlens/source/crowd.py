@@ -5,6 +5,7 @@ Nothing here grows with the total size: tuples and entries wait only until they 
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 import polars as pl
@@ -51,6 +52,7 @@ class Crowd:
     flows: list[pl.DataFrame] = field(default_factory=lambda: [_NOTHING])
     origins: list[pl.DataFrame] = field(default_factory=list)
     used: dict[str, int] = field(default_factory=dict)
+    used_in: dict[tuple[str, datetime | None], int] = field(default_factory=dict)
     set_aside: dict[str, list[Fault]] = field(default_factory=dict)
 
     def add(
@@ -87,8 +89,9 @@ class Crowd:
             return
         good, bad = flow.conform(pl.concat(self.entries))
         self.entries = []
-        for place, rows in good.group_by("place").agg(pl.col("rows").sum()).iter_rows():
+        for place, slot, rows in good.group_by("place", "slot").agg(pl.col("rows").sum()).iter_rows():
             self.used[place] = self.used.get(place, 0) + rows
+            self.used_in[place, slot] = self.used_in.get((place, slot), 0) + rows
         reasons = bad.group_by("place", "reason").agg(pl.col("rows").sum(), pl.col("line").min())
         for place, *fault in reasons.sort("place", "reason").iter_rows():
             self.set_aside.setdefault(place, []).append((fault[0], fault[1], fault[2]))

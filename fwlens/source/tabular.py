@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import polars as pl
 
+from fwlens.source.files import Container, Content
 from fwlens.source.format import NOT_DECODED, Fault, paired, plain_name
 from fwlens.source.records import frame_of, placed, text_of
 
@@ -55,6 +56,15 @@ class _Answer(msgspec.Struct):
 
 
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
+
+
+def read_table(content: Content, marks: tuple[tuple[str, ...], ...]) -> tuple[pl.DataFrame, list[Fault]]:
+    """A table in any container but Parquet, as texts."""
+    if content.container is Container.ARROW:
+        return read_arrow(content.data)
+    if content.container is Container.ANSWER:
+        return read_answer(content.data)
+    return read_csv(content.data, marks)
 
 
 def has_marks(header: list[str], marks: tuple[tuple[str, ...], ...]) -> bool:

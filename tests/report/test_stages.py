@@ -11,10 +11,11 @@ import polars as pl
 import pytest
 
 from fwlens.answer import to_json
+from fwlens.diff import diff
 from fwlens.document import parse
 from fwlens.flow import TIME
 from fwlens.ledger import UNACCOUNTED, Account, Ledger, SetAside
-from fwlens.report import beside, changes, charts, missing, needs, paths, sheets, timeline
+from fwlens.report import beside, charts, missing, needs, paths, sheets, timeline
 from fwlens.report.content import TIMELINE, Night
 from fwlens.report.timeline import Bar, Timeline
 from tests.hostile import HOSTILE
@@ -146,7 +147,7 @@ def test_tables_without_rows_are_named_beside_those_of_their_format() -> None:
 
 def test_an_answer_against_itself_has_not_changed() -> None:
     now = sample().answer
-    found = changes.changes(now, parse(to_json(now), "night.json"))
+    found = diff(now, parse(to_json(now), "night.json"))
     assert (found.new, found.gone, len(found.same)) == ((), (), 8)
     assert (found.appeared, found.disappeared, len(found.stayed)) == ((), (), 15)
 
@@ -154,7 +155,7 @@ def test_an_answer_against_itself_has_not_changed() -> None:
 def test_rules_and_needs_that_are_new_or_gone_are_told_apart_from_those_that_stayed() -> None:
     now = replace(sample().answer, recommendations=(rule(1, needs=[1]), rule(2, needs=[2])), unsaid=())
     then = replace(now, recommendations=(rule(2, needs=[2]), rule(3, needs=[3])))
-    found = changes.changes(now, parse(to_json(then), "night.json"))
+    found = diff(now, parse(to_json(then), "night.json"))
     assert [one.rule.id for one in found.new] == [rule(1, needs=[1]).rule.id]
     assert [one.rule.id for one in found.gone] == [rule(3, needs=[3]).rule.id]
     assert [one.rule.id for one in found.same] == [rule(2, needs=[2]).rule.id]
@@ -165,11 +166,9 @@ def test_a_need_that_is_handed_back_now_has_not_disappeared() -> None:
     night = invented(needed=1)
     told = replace(night.answer, recommendations=(), unsaid=night.answer.unsaid[:1])
     then = replace(night.answer, recommendations=(rule(0, "w{}".format),), unsaid=())
-    found = changes.changes(told, parse(to_json(then).replace(b'"w0"', b'"w0.example"'), "night.json"))
+    found = diff(told, parse(to_json(then).replace(b'"w0"', b'"w0.example"'), "night.json"))
     assert (found.appeared, found.disappeared) == (("w0",), ("w0.example",))
-    same = changes.changes(
-        told, replace(parse(to_json(sample().answer), "x"), recommendations=(), unsaid_needs=("w0",))
-    )
+    same = diff(told, replace(parse(to_json(sample().answer), "x"), recommendations=(), unsaid_needs=("w0",)))
     assert (same.appeared, same.disappeared, same.stayed) == ((), (), ("w0",))
 
 

@@ -1,0 +1,293 @@
+"""The unattended night: what is new comes into the store, a look-back is matched, and what changed is told.
+
+Every step may be interrupted and done again: the store takes in each input once, results replace those of an earlier
+attempt at the same run, and a run is done by its last commit only. A notification comes before that commit, so one may
+come twice and none is lost.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final, Literal
+
+from fwlens import diff as differences
+from fwlens import document, emit, run
+from fwlens.answer import Answer, to_json
+from fwlens.diff import Diff
+from fwlens.document import Document
+from fwlens.errors import FwlensError
+from fwlens.night import night_of
+from fwlens.nightly import folder
+from fwlens.nightly.intake import SLOT, Logs, Step, Workspace, arrivals, changed
+from fwlens.nightly.look import look_back
+from fwlens.nightly.tiles import Stretch, floor
+from fwlens.nightly.words import notice, recommended, table
+from fwlens.notify import Notice
+from fwlens.report import SHARED_SCRIPT, plot_library, render
+from fwlens.store import Run, Store
+
+__all__ = [
+    "SLOT", "Logs", "Night", "Outcome", "Stretch", "TakenIn", "Workspace", "failed", "night", "run_name",
+    "table", "take_in", "tidy",
+]  # fmt: skip
+
+Level = Literal["info", "warning", "error"]
+Tell = Callable[[Level, str, str, dict[str, object]], None]
+"""Told what happens: how grave it is, a short name for it, a sentence, and its fields."""
+_DAY: Final = timedelta(days=1)
+_PAGE: Final = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """What a night does: what it reads and until when (arrivals, UTC), for what look-back, and where results go.
+
+    `post` tells a notice and says what went wrong. `clock` is the time of day (UTC).
+    """
+
+    store: Store
+    reports: Path
+    until: datetime
+    look_back: timedelta
+    window: timedelta
+    overlap: timedelta
+    keep_flows: timedelta
+    keep_runs: timedelta
+    keep_reports: timedelta
+    ask: run.Ask
+    version: str
+    clock: Callable[[], datetime]
+    place: emit.Options = emit.Options()
+    workspaces: Sequence[Workspace] = ()
+    logs: Logs | None = None
+    post: Callable[[Notice], str] | None = None
+    dry_run: bool = False
+
+    @property
+    def run(self) -> str:
+        """What the run is called: by its end."""
+        return run_name(self.until)
+
+    @property
+    def since(self) -> datetime:
+        """Where the look-back begins."""
+        return floor(self.until - self.look_back, SLOT)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a night went: its answer, what changed since which run, where its results lie, and what could not be read."""
+
+    answer: Answer
+    diff: Diff
+    earlier: Run | None
+    folder: Path
+    faults: tuple[str, ...]
+
+    @property
+    def exit(self) -> int:
+        """1 where something could not be read, 3 where there is something to allow, else 0."""
+        if self.faults:
+            return 1
+        return 3 if self.answer.recommendations or self.answer.unsaid else 0
+
+
+@dataclass(slots=True)
+class TakenIn:
+    """What was read tonight besides flows."""
+
+    pending: list[Step] = field(default_factory=list)
+    tags: set[tuple[str, bytes]] = field(default_factory=set)
+    faults: list[str] = field(default_factory=list)
+
+
+def run_name(until: datetime) -> str:
+    """What a run is called: the end of what it read, to the second."""
+    return until.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def night(plan: Night, tell: Tell) -> Outcome:
+    """Do all of it. Raises FwlensError where something stops the night; what is in the store by then is whole."""
+    started = plan.clock()
+    tell("info", "night begins", f"Reads what arrived before {plan.until:%Y-%m-%d %H:%M} UTC.", {"run": plan.run})
+    runs = plan.store.runs()
+    earlier = next((one for one in reversed(runs) if one.state == "done" and one.until < plan.until), None)
+    then = document.parse(earlier.answer.encode(), f"the answer of run {earlier.run}") if earlier else None
+    read = take_in(plan, tell)
+    faults = tuple(read.faults)
+    for fault in faults:
+        tell("error", "not read", fault, {})
+    told, found, files = _answered(plan, read, earlier, then, tell)
+    _tell_ledger(told, tell)
+    name = folder.folder_of(plan.until, plan.run, runs)
+    outcome = Outcome(told, found, earlier, plan.reports / name, faults)
+    if plan.dry_run:
+        tell("info", "dry run", f"Nothing was stored; results would lie in {outcome.folder}.", {})
+        return outcome
+    folder.write(plan.reports, name, files)
+    tell("info", "report written", f"{outcome.folder}", {"folder": str(outcome.folder), "files": len(files)})
+    plan.store.recommend(plan.run, recommended(told))
+    if plan.post:
+        _notify(plan, notice(plan.run, told, found, outcome.folder / f"{_PAGE}.html", faults), tell)
+    plan.store.finish(_run(plan, outcome, name, started, files["diff.json"]))
+    tell("info", "night done", table(outcome.diff, told).splitlines()[0], {"exit": outcome.exit})
+    return outcome
+
+
+def take_in(plan: Night, tell: Tell) -> TakenIn:
+    """Bring everything that is new into the store, commit by commit."""
+    read = TakenIn()
+
+    def say(text: str) -> None:
+        tell("warning", "kept", text, {})
+
+    for step in _steps(plan, say):
+        if plan.dry_run:
+            read.pending.append(replace(step, tags=()))
+        elif step.taken:
+            _put(plan.store, step)
+        read.tags |= set(step.tags)
+        read.faults += step.faults
+        rows = sum(one.account.rows_read for one in step.taken)
+        first = step.taken[0].label if step.taken else ""
+        more = f" and {len(step.taken) - 1} more" if len(step.taken) > 1 else ""
+        tell(
+            "info", "read" if plan.dry_run else "stored", f"{first}{more}: {rows:,} rows.",
+            {"input": first, "inputs": len(step.taken), "rows": rows},
+        )  # fmt: skip
+    return read
+
+
+def _put(store: Store, step: Step) -> None:
+    progress = (store.progress(step.source) or 0) + 1 if step.progress is None else step.progress
+    store.put(step.source, progress, step.taken, step.replaced)
+
+
+def _steps(plan: Night, say: Callable[[str], None]) -> Iterator[Step]:
+    for workspace in plan.workspaces:
+        yield from arrivals(
+            plan.store,
+            workspace,
+            plan.until,
+            look_back=plan.look_back,
+            step=plan.window,
+            overlap=plan.overlap,
+            with_allowed=plan.ask.with_allowed,
+            now=plan.clock(),
+            tell=say,
+        )
+    if plan.logs:
+        kept = floor(plan.until - plan.keep_flows, _DAY)
+        with_allowed = plan.ask.with_allowed
+        yield from changed(plan.store, plan.logs, listed_from=plan.since, since=kept, with_allowed=with_allowed)
+
+
+def _answered(
+    plan: Night, read: TakenIn, earlier: Run | None, then: Document | None, tell: Tell
+) -> tuple[Answer, Diff, dict[str, bytes]]:
+    """Match and recommend over the look-back; the answer, what changed, and every file that tells of it."""
+    flows, partly = look_back(plan.store, plan.since, read.pending)
+    flows = replace(flows, service_tags=tuple(sorted(read.tags)), faults=tuple(read.faults))
+    if plan.ask.with_allowed and partly:
+        tell("warning", "allowed", "Some of the look-back was read without its allowed entries (--with-allowed).", {})
+    ask = replace(plan.ask, since=plan.since, until=plan.until)
+    found = run.matched(ask, flows)
+    name = f"the run of {earlier.until:%Y-%m-%d %H:%M} UTC" if earlier else ""
+    whole = night_of(ask, found, earlier=then, earlier_name=name, place=plan.place, slot=SLOT)
+    change = differences.diff(whole.answer, then, whole.documented if then else None)
+    for advice in run.advice(found):
+        tell("warning", "advice", advice, {})
+    page = render(whole, name=_PAGE, shared_script=True)
+    files = {
+        "recommendations.json": to_json(whole.answer),
+        "diff.json": differences.to_json(change, earlier=earlier.run if earlier else None, run=plan.run),
+        f"{_PAGE}.html": page.page,
+        SHARED_SCRIPT: plot_library().encode(),
+        **{f"{_PAGE}.{one.ending}": one.content for one in page.beside},
+        **{f"rules/{one.file_name}": one.text.encode() for one in whole.artefacts},
+    }
+    return whole.answer, change, files
+
+
+def _tell_ledger(told: Answer, tell: Tell) -> None:
+    """What became of the rows of the look-back: a night that set all aside should not look like a quiet one."""
+    ledger = told.ledger
+    aside = "; ".join(f"{one.rows:,} {one.reason}" for one in ledger.set_aside)
+    text = f"Look-back: {ledger.rows_read:,} rows, {ledger.rows_used:,} used{f', set aside: {aside}' if aside else ''}."
+    tell("info", "ledger", text, {"rows": ledger.rows_read, "used": ledger.rows_used})
+
+
+def _notify(plan: Night, said: Notice, tell: Tell) -> None:
+    """Tell it; that it cannot be told is a warning, for the night itself went well."""
+    fault = plan.post(said) if plan.post else ""
+    if fault:
+        tell("warning", "not notified", fault, {})
+    else:
+        tell("info", "notified", "The webhook was told.", {})
+
+
+def _run(plan: Night, outcome: Outcome, name: str, started: datetime, diff: bytes) -> Run:
+    told, found = outcome.answer, outcome.diff
+    return Run(
+        run=plan.run,
+        until=plan.until,
+        since=plan.since,
+        started=started,
+        finished=plan.clock(),
+        state="done",
+        exit=outcome.exit,
+        folder=name,
+        told=outcome.faults,
+        rows_read=told.ledger.rows_read,
+        rows_used=told.ledger.rows_used,
+        new=len(found.appeared),
+        open=len(found.stayed),
+        resolved=len(found.resolved),
+        undocumented=len(found.undocumented),
+        answer=to_json(told).decode(),
+        diff=diff.decode(),
+        fwlens=plan.version,
+    )
+
+
+def failed(plan: Night, why: str, tell: Tell) -> None:
+    """Keep that a night failed and tell it, as far as both can be done; a run that is done stays so."""
+    now = plan.clock()
+    try:
+        if not any(one.run == plan.run and one.state == "done" for one in plan.store.runs()):
+            empty = {"rows_read": 0, "rows_used": 0, "new": 0, "open": 0, "resolved": 0, "undocumented": 0}
+            plan.store.finish(
+                Run(
+                    run=plan.run, until=plan.until, since=plan.since, started=now, finished=now, state="failed", exit=1,
+                    folder="", told=(why,), answer="", diff="", fwlens=plan.version, **empty,
+                )
+            )  # fmt: skip
+    except FwlensError as error:
+        tell("warning", "not kept", str(error), {})
+    if plan.post:
+        _notify(plan, Notice(plan.run, "failed", f"fwlens: the night of {plan.run} failed. {why}"), tell)
+
+
+def tidy(plan: Night, tell: Tell) -> None:
+    """Drop what is older than it is to be kept. That this cannot be done is a warning: the night is done."""
+    try:
+        runs = plan.store.runs()
+        gone = _gone(plan)
+        plan.store.forget(floor(plan.until - plan.keep_flows, _DAY), gone, plan.until - plan.keep_runs)
+        old = tuple(one.folder for one in runs if one.until < plan.until - plan.keep_reports)
+        kept = {one.folder for one in runs if one.until >= plan.until - plan.keep_reports}
+        folder.forget(plan.reports, tuple(name for name in old if name not in kept))
+    except FwlensError as error:
+        tell("warning", "not tidied", str(error), {})
+
+
+def _gone(plan: Night) -> list[str]:
+    """Inputs of which nothing is kept and that nobody could read again."""
+    horizon = floor(plan.until - plan.keep_flows, _DAY)
+    there = {one.label for one in plan.logs.found(plan.since)} if plan.logs else set()
+    return [
+        one.id
+        for one in plan.store.inputs()
+        if one.label not in there and (one.account.last or one.end) < horizon and one.end < horizon
+    ]

@@ -1,0 +1,250 @@
+"""Knows how what is new comes into the store: windows of a workspace's arrivals, and files or blobs that changed.
+
+Each step is one commit, so what is interrupted has lost one step. An input that was read again takes the place of what
+the store has of it; one that is as it was is not read.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import takewhile
+from pathlib import Path
+from typing import Final, NoReturn
+
+import polars as pl
+
+from fwlens import source
+from fwlens.errors import FwlensError
+from fwlens.flow import Span
+from fwlens.nightly.tiles import EPOCH, Stretch, Tile, tiles
+from fwlens.source import bloburl
+from fwlens.source.files import STDIN, Input, inputs
+from fwlens.source.storage import Blob, Storage
+from fwlens.store import Kept, Store, Taken, account_of
+
+SLOT: Final = timedelta(hours=1)
+"""How finely the store keeps apart when things happened."""
+FILES: Final = "fwlens/files"
+_ETAG: Final = "etag:"
+_EARLY: Final = "early"
+_AT_ONCE: Final = 50
+_ROWS_AT_ONCE: Final = 200_000
+_MICROSECOND: Final = timedelta(microseconds=1)
+_UNKNOWN: Final = "unknown"
+_MINUTE: Final = "%Y-%m-%dT%H:%MZ"
+_PIECE: Final = r" .*$"
+
+Tell = Callable[[str], None]
+"""Told a sentence for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A workspace or resource to pull from: its name, and what pulls a window of arrivals, whole or not at all."""
+
+    name: str
+    pull: Callable[[Stretch], Sequence[Input]]
+
+    @property
+    def source(self) -> str:
+        """What the store calls it."""
+        return f"fwlens/arrivals/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file or blob that was found: what tells whether it changed, and when it last did. An empty mark is no mark.
+
+    A file is a `place` already; a blob becomes one when it is to be read.
+    """
+
+    label: str
+    mark: str
+    changed: datetime
+    place: Input | None = None
+    blob: Blob | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """Files and blobs to keep up with. `found` lists them, leaving out blobs of hours before the given time;
+    `reached` makes places of blobs, in the order in which they will be read."""
+
+    found: Callable[[datetime], Sequence[Found]]
+    reached: Callable[[Sequence[Blob]], Sequence[Input]] = lambda _: ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Inputs that go into the store together: whose they are, how far that is then, and what they take the place of."""
+
+    source: str
+    progress: int | None
+    taken: tuple[Taken, ...]
+    replaced: tuple[str, ...] = ()
+    tags: tuple[tuple[str, bytes], ...] = ()
+    faults: tuple[str, ...] = ()
+
+
+def found_in(paths: Iterable[str]) -> Iterator[Found]:
+    """The files behind paths, with what tells whether they changed. Standard input is no place to come back to."""
+    every = list(paths)
+    if STDIN in every:
+        raise FwlensError("Standard input cannot be read again tomorrow: name files, folders or blobs.")
+    for place in inputs(str(Path(path).absolute()) for path in every):
+        try:
+            told = Path(place.path).stat()
+        except (OSError, ValueError):
+            yield Found(place.label, "", EPOCH, place)
+            continue
+        mark = f"{told.st_size}:{told.st_mtime_ns}:{told.st_dev}:{told.st_ino}"
+        yield Found(place.label, mark, datetime.fromtimestamp(told.st_mtime, UTC), place)
+
+
+def blobs_in(storage: Storage, addresses: Iterable[str], since: datetime) -> Iterator[Found]:
+    """The blobs behind addresses, each once; where they cannot be listed, reading the address says why."""
+    found: dict[str, Blob] = {}
+    for address in addresses:
+        try:
+            found |= {blob.label: blob for blob in storage.listed(address, since)}
+        except FwlensError as error:
+            place = Input(bloburl.shown(address), named=True, fetch=partial(_raise, error))
+            yield Found(place.label, "", EPOCH, place)
+    for label, blob in found.items():
+        yield Found(label, f"{_ETAG}{blob.etag}:{blob.size}", blob.modified.astimezone(UTC), blob=blob)
+
+
+def _raise(error: FwlensError) -> NoReturn:
+    raise error
+
+
+def arrivals(
+    store: Store,
+    workspace: Workspace,
+    until: datetime,
+    *,
+    look_back: timedelta,
+    step: timedelta,
+    overlap: timedelta,
+    with_allowed: bool,
+    now: datetime,
+    tell: Tell,
+) -> Iterator[Step]:
+    """What arrived in a workspace since the last window that the store has, window by window.
+
+    Windows that were pulled before they had ended (`--until` may lie ahead of `now`) count as not there.
+    """
+    every = sorted(_stored(store, workspace), key=lambda one: one.begin)
+    stored = list(takewhile(lambda one: one.mark != _EARLY, every))
+    early = tuple(one.id for one in every[len(stored) :])
+    stretches = [Stretch(one.begin, one.end) for one in stored]
+    done = store.progress(workspace.source) or 0
+    plan = tiles(stretches, until, look_back=look_back, step=step, overlap=overlap)
+    if until > now:
+        tell(f"{workspace.name}: {until:%Y-%m-%d %H:%M} UTC has not come yet; later nights read the rest.")
+    if stretches and until < stretches[-1].end:
+        tell(f"{workspace.name}: the store already has what arrived until {stretches[-1].end:%Y-%m-%d %H:%M} UTC.")
+    for tile in plan:
+        covered = [stored[i] for i in tile.covers]
+        window, taken = tile.window, _pulled(workspace, tile, now, with_allowed=with_allowed)
+        if taken.account.rows_read < sum(one.account.rows_read for one in covered):
+            # What has arrived stays: a workspace that knows less of it now has lost rows (retention, purge, rights).
+            tell(f"{taken.label}: the workspace has fewer rows of it than the store, which keeps its own.")
+            rest = Stretch(covered[-1].end, window.end)
+            if rest.begin >= rest.end:
+                continue
+            covered, window = [], rest
+            taken = _pulled(workspace, Tile(rest), now, with_allowed=with_allowed)
+        done = max(done, (window.end - EPOCH) // _MICROSECOND)
+        yield Step(workspace.source, done, (taken,), (*early, *(one.id for one in covered)))
+        early = ()
+
+
+def _stored(store: Store, workspace: Workspace) -> Iterator[Kept]:
+    prefix = f"{workspace.name} arrived "
+    return (one for one in store.inputs() if one.label.startswith(prefix))
+
+
+def _pulled(workspace: Workspace, tile: Tile, now: datetime, *, with_allowed: bool) -> Taken:
+    """A window of arrivals, read whole. Raises FwlensError where any of it cannot be read."""
+    window = tile.window
+    label = f"{workspace.name} arrived {window.begin:%Y-%m-%dT%H:%M:%SZ}"
+    read = source.read([], places=workspace.pull(window), with_allowed=with_allowed, span=Span(every=SLOT))
+    strange = [one.path for one in read.ledger.inputs if one.format == _UNKNOWN and one.rows_read]
+    if read.unread or strange:
+        name = (*read.unread, *strange)[0]
+        raise FwlensError(f"{name}: the answer of Log Analytics cannot be read. Nothing of this window was stored.")
+    account = account_of(read.ledger, read.used, with_allowed=with_allowed).merged(partial(_table_of, window=window))
+    origin = pl.col("origin").str.replace(_PIECE, f" arrived {window.begin:{_MINUTE}}")
+    return Taken(
+        label, _EARLY if window.end > now else "", window.begin, window.end, account, read.slots.with_columns(origin)
+    )
+
+
+def _table_of(place: str, *, window: Stretch) -> str:
+    """The table of an answer, whatever pieces it came in: a busy service gives other pieces than an idle one."""
+    return f"{place.partition(' ')[0]} arrived {window.begin:{_MINUTE}}"
+
+
+def changed(store: Store, logs: Logs, *, listed_from: datetime, since: datetime, with_allowed: bool) -> Iterator[Step]:
+    """Files and blobs that the store does not have as they are now; of their rows those from `since` on.
+
+    Blobs of hours before `listed_from` are not asked for again.
+    """
+    known = {one.label: one for one in store.inputs()}
+    everything = logs.found(listed_from)
+    there = {one.label for one in everything}
+    vanished = {one.mark: one.id for one in known.values() if _is_file(one.mark) and one.label not in there}
+    fresh = [one for one in everything if not _is_known(one, known.get(one.label), with_allowed=with_allowed)]
+    blobs = [one.blob for one in fresh if one.blob]
+    places = dict(zip((blob.label for blob in blobs), logs.reached(blobs), strict=True))
+    step = _Gathered()
+    for one in fresh:
+        place = one.place or places[one.label]
+        read = source.read([], places=[place], with_allowed=with_allowed, span=Span(since, every=SLOT))
+        step.tags += read.service_tags
+        lost, old = bool(read.unread), known.get(one.label)
+        if lost or (place.named and all(account.format == _UNKNOWN for account in read.ledger.inputs)):
+            step.faults += read.faults
+        account = account_of(read.ledger, read.used, with_allowed=with_allowed)
+        if lost and old and old.account.rows_read > account.rows_read:
+            continue  # what was read of it before is more than what can be read now
+        mark = _marked(one, with_allowed=with_allowed)
+        if mark in vanished:
+            step.replaced.append(vanished.pop(mark))  # the same file under another name
+        again = lost or bool(read.service_tags)
+        step.taken.append(Taken(one.label, "" if again else mark, one.changed, one.changed, account, read.slots))
+        if len(step.taken) == _AT_ONCE or sum(each.slots.height for each in step.taken) > _ROWS_AT_ONCE:
+            yield step.done()
+            step = _Gathered()
+    if step.taken or step.tags or step.faults:
+        yield step.done()
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """Inputs that wait for their commit."""
+
+    taken: list[Taken] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+    tags: list[tuple[str, bytes]] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    def done(self) -> Step:
+        """The step that they make."""
+        return Step(FILES, None, tuple(self.taken), tuple(self.replaced), tuple(self.tags), tuple(self.faults))
+
+
+def _is_known(one: Found, old: Kept | None, *, with_allowed: bool) -> bool:
+    return bool(one.mark) and old is not None and old.mark == _marked(one, with_allowed=with_allowed)
+
+
+def _is_file(mark: str) -> bool:
+    """Whether a mark is that of a file, which keeps it when it is renamed."""
+    return bool(mark) and not mark.startswith(_ETAG)
+
+
+def _marked(one: Found, *, with_allowed: bool) -> str:
+    """A file that was read without its allowed entries is another than the same file with them."""
+    return f"{one.mark}+allowed" if one.mark and with_allowed else one.mark

@@ -1,0 +1,100 @@
+"""Knows how a night is told in words: the table of what changed, and the notice for a webhook."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from fwlens.answer import Answer
+from fwlens.diff import Diff, needs_of
+from fwlens.notify import Notice
+from fwlens.table import columns, plural
+
+_TITLES: Final = (
+    ("new", "New"), ("open", "Still open"), ("resolved", "Resolved"), ("undocumented", "No longer documented"),
+)  # fmt: skip
+
+
+def headline(answer: Answer, found: Diff) -> str:
+    """The night in one sentence."""
+    rules, unsaid = len(answer.recommendations), len(answer.unsaid)
+    parts = [f"{len(found.appeared)} new", f"{len(found.stayed)} still open", f"{len(found.resolved)} resolved"]
+    if found.undocumented:
+        parts.append(f"{len(found.undocumented)} no longer documented")
+    allow = f"{plural(rules, 'rule')} would allow what is needed" if rules else "nothing to allow"
+    if unsaid:
+        allow += f"; {plural(unsaid, 'conversation')} no rule can hold"
+    return f"Needs: {', '.join(parts)}; {allow}."
+
+
+def table(found: Diff, answer: Answer) -> str:
+    """The sentence, and a line for every need and every rule that is not as it was."""
+    needs = columns(("change", "need", "rules"), _needs(found, answer))
+    rules = columns(
+        ("change", "rule", "to", "over"),
+        [
+            (state, one.rule.id, ", ".join(map(str, one.rule.destinations)), ", ".join(map(str, one.rule.services)))
+            for state, one in found.rules
+            if state != "still open"
+        ],
+    )
+    return "\n".join(part for part in (headline(answer, found) + "\n", needs, rules) if part)
+
+
+def _needs(found: Diff, answer: Answer) -> Iterator[tuple[str, str, str]]:
+    by_need: dict[str, list[str]] = {}
+    for one in answer.recommendations:
+        for need in needs_of([one]):
+            by_need.setdefault(need, []).append(one.rule.id)
+    for title, needs in lists(found):
+        for need in needs:
+            gone = "-" if title in ("Resolved", "No longer documented") else "no rule can hold it"
+            yield title.lower(), need, ", ".join(by_need.get(need, [])) or gone
+
+
+def lists(found: Diff) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Needs by what became of them, under their headings."""
+    needs = {
+        "new": found.appeared,
+        "open": found.stayed,
+        "resolved": found.resolved,
+        "undocumented": tuple(one.need for one in found.undocumented),
+    }
+    return tuple((title, needs[name]) for name, title in _TITLES if needs[name])
+
+
+def notice(run: str, answer: Answer, found: Diff, page: Path, faults: tuple[str, ...]) -> Notice:
+    """What a webhook is told of a night that was done."""
+    counts = {
+        "new": len(found.appeared),
+        "open": len(found.stayed),
+        "resolved": len(found.resolved),
+        "undocumented": len(found.undocumented),
+        "rules": len(answer.recommendations),
+        "blocked_flows": answer.blocked.flows,
+        "unexplained_flows": answer.verdicts["unexplained"].flows,
+    }
+    unread = (("Could not be read", faults),) if faults else ()
+    return Notice(run, "done", f"fwlens: {headline(answer, found)}", counts, (*lists(found), *unread), str(page))
+
+
+def recommended(answer: Answer) -> list[Mapping[str, object]]:
+    """The rules as rows of the store."""
+    return [
+        {
+            "rule": one.rule.id,
+            "platform": one.rule.platform,
+            "layer": one.rule.layer,
+            "direction": one.rule.direction,
+            "sources": [str(each) for each in one.rule.sources],
+            "destinations": [str(each) for each in one.rule.destinations],
+            "services": [str(each) for each in one.rule.services],
+            "needs": [each.id for each in one.citations],
+            "pages": [each.url for each in one.citations],
+            "doubts": list(one.doubts),
+            "flows": one.evidence.flows,
+            "events": one.evidence.events,
+            "first_seen": one.evidence.first_seen,
+            "last_seen": one.evidence.last_seen,
+        }
+        for one in answer.recommendations
+    ]

@@ -1,0 +1,13 @@
+"""The store of the nights: what was read, what became of every row of it, what was recommended, and how each run ended.
+
+Three Delta tables lie beneath one place, a folder or a data lake. Other tools may read them. `Store` is the one door.
+"""
+
+from fwlens.store.account import OUTSIDE, Account, account_of, ledger_of
+from fwlens.store.lock import Lock, hold
+from fwlens.store.tables import Kept, Run, Store, Taken, digest, is_remote
+
+__all__ = [
+    "OUTSIDE", "Account", "Kept", "Lock", "Run", "Store", "Taken", "account_of", "digest", "hold", "is_remote",
+    "ledger_of",
+]  # fmt: skip

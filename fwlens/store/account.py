@@ -1,0 +1,116 @@
+"""Knows what a stored input says of itself: its share of the ledger, and how many of its rows were used of each hour.
+
+A night answers for a look-back, and inputs reach beyond it. As every input says when its rows were, the ledger of any
+look-back closes without reading an input again.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from fwlens import ledger
+from fwlens.errors import FwlensError
+from fwlens.ledger import Ledger, SetAside
+
+OUTSIDE: Final = "outside the look-back (--look-back)"
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One log of an input (a file, or a table's answer): its rows, and those used by slot (epoch seconds, UTC)."""
+
+    path: str
+    format: str
+    rows_read: int
+    used: tuple[tuple[int, int], ...]
+
+
+class Account(msgspec.Struct, frozen=True):
+    """All logs of an input, why rows were set aside, and whether allowed entries were decoded."""
+
+    parts: tuple[Part, ...]
+    set_aside: tuple[tuple[str, int, str], ...]
+    tables: tuple[str, ...]
+    with_allowed: bool
+
+    @property
+    def rows_read(self) -> int:
+        """Rows of all its logs."""
+        return sum(part.rows_read for part in self.parts)
+
+    @property
+    def last(self) -> datetime | None:
+        """When its last slot with rows begins."""
+        seconds = [second for part in self.parts for second, _ in part.used]
+        return datetime.fromtimestamp(max(seconds), UTC) if seconds else None
+
+    def merged(self, name: Callable[[str], str]) -> "Account":
+        """The same with other names for its logs; those that share a name are one log."""
+        logs: dict[str, list[Part]] = {}
+        for part in self.parts:
+            logs.setdefault(name(part.path), []).append(part)
+        aside: dict[tuple[str, str], int] = {}
+        for reason, rows, first in self.set_aside:
+            aside[reason, name(first)] = aside.get((reason, name(first)), 0) + rows
+        parts = []
+        for path, each in sorted(logs.items()):
+            used: dict[int, int] = {}
+            for second, rows in (slot for part in each for slot in part.used):
+                used[second] = used.get(second, 0) + rows
+            formats = ", ".join(sorted({part.format for part in each}))
+            parts.append(Part(path, formats, sum(part.rows_read for part in each), tuple(sorted(used.items()))))
+        reasons = sorted((reason, rows, first) for (reason, first), rows in aside.items())
+        return Account(tuple(parts), tuple(reasons), self.tables, self.with_allowed)
+
+    def as_json(self) -> str:
+        """What stands in the store."""
+        return msgspec.json.encode(self).decode()
+
+    @staticmethod
+    def parse(text: str, label: str) -> "Account":
+        """Read it again. Raises FwlensError for what no fwlens wrote."""
+        try:
+            return msgspec.json.decode(text, type=Account)
+        except msgspec.DecodeError as error:
+            raise FwlensError(f"The store's account of {label} cannot be read ({error}).") from None
+
+
+def account_of(read: Ledger, used: Iterable[tuple[str, datetime | None, int]], *, with_allowed: bool) -> Account:
+    """The account of what was read at once: its ledger, and rows used by log and slot."""
+    slots: dict[str, list[tuple[int, int]]] = {}
+    for path, slot, rows in used:
+        slots.setdefault(path, []).append((int(slot.timestamp()) if slot else 0, rows))
+    return Account(
+        tuple(Part(one.path, one.format, one.rows_read, tuple(sorted(slots.get(one.path, ())))) for one in read.inputs),
+        tuple((one.reason, one.rows, one.first) for one in read.set_aside),
+        read.tables,
+        with_allowed,
+    )
+
+
+def ledger_of(accounts: Iterable[Account], since: datetime) -> Ledger:
+    """The ledger of a look-back: rows used before `since` (the begin of a slot) are set aside as outside of it."""
+    begin = int(since.timestamp())
+    inputs: list[ledger.Account] = []
+    reasons: dict[str, list[tuple[int, str]]] = {}
+    tables: set[str] = set()
+    for account in accounts:
+        tables.update(account.tables)
+        for reason, rows, first in account.set_aside:
+            reasons.setdefault(reason, []).append((rows, first))
+        for part in account.parts:
+            inside = sum(rows for second, rows in part.used if second >= begin)
+            before = sum(rows for second, rows in part.used if second < begin)
+            if before:
+                reasons.setdefault(OUTSIDE, []).append((before, part.path))
+            rest = part.rows_read - inside
+            inputs.append(ledger.Account(part.path, part.format, part.rows_read, inside, rest))
+    aside = [
+        SetAside(reason, sum(n for n, _ in each), min(first for _, first in each)) for reason, each in reasons.items()
+    ]
+    return Ledger(
+        tuple(sorted(inputs, key=lambda one: one.path)),
+        tuple(sorted(aside, key=lambda one: (-one.rows, one.reason))),
+        tuple(sorted(tables)),
+    )

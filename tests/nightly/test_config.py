@@ -1,0 +1,171 @@
+"""The configuration: every option has a flag, and every mistake is told with its place."""
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from fwlens.cli.commands import app
+from fwlens.cli.nightly import nightly
+from fwlens.config import OPTIONS, SPANS, Settings, read, settle, shown
+from fwlens.errors import FwlensError
+
+RUN = CliRunner()
+
+
+def settled(folder: Path, text: str, **flags: Any) -> Settings:
+    file = folder / "fwlens.toml"
+    file.write_text(text)
+    return settle(file, *read(file), flags)
+
+
+def faults(folder: Path, text: str, **flags: Any) -> list[str]:
+    with pytest.raises(FwlensError) as told:
+        settled(folder, text, **flags)
+    return str(told.value).replace(f"{folder}/", "").split("\n")
+
+
+def test_every_option_has_a_flag_of_the_same_name_and_every_flag_an_option() -> None:
+    flags = set(inspect.signature(nightly).parameters)
+    assert flags - set(OPTIONS) == {"config", "until", "dry_run"}  # what only one night can have
+    assert set(OPTIONS) <= flags
+    said = RUN.invoke(app, ["nightly", "--help"], terminal_width=200).output
+    assert [name for name in OPTIONS if f"--{name.replace('_', '-')}" not in said] == []
+
+
+def test_no_flag_has_a_default_that_would_hide_the_file() -> None:
+    defaults = {name: one.default for name, one in inspect.signature(nightly).parameters.items() if name in OPTIONS}
+    assert set(defaults.values()) == {None}
+
+
+def test_the_file_says_what_the_flags_do_not(tmp_path: Path) -> None:
+    got = settled(tmp_path, 'logs = ["a"]\nlook_back = "3d"\nwith_allowed = true\n', look_back="2d", with_allowed=False)
+    assert (got.logs, got.look_back, got.with_allowed) == ((f"{tmp_path}/a",), "2d", False)
+
+
+def test_paths_of_a_file_are_meant_from_where_it_lies_and_those_of_flags_from_here(tmp_path: Path) -> None:
+    text = 'logs = ["logs/", "/var/log/x", "https://acc.blob.core.windows.net/c/"]\nstore = "nights"\nservice_tags = "t.json"\ncatalog = ["own.yaml"]\n'
+    got = settled(tmp_path, text, reports="out")
+    assert got.logs == (f"{tmp_path}/logs", "/var/log/x", "https://acc.blob.core.windows.net/c/")
+    assert (got.store, got.reports, got.service_tags) == (f"{tmp_path}/nights", "out", f"{tmp_path}/t.json")
+    assert got.catalog == (f"{tmp_path}/own.yaml",)
+    assert settled(tmp_path, 'logs = ["x"]\nstore = "abfss://c@a.dfs.core.windows.net/n"').store.startswith("abfss://")
+
+
+def test_all_mistakes_are_told_at_once_each_with_its_place(tmp_path: Path) -> None:
+    text = """# nights
+logs = "insights-logs/"
+look_back = "a week"
+storee = "x"
+
+profile = ["aml", 3]
+at_most = 0
+breadth = "all"
+notify = "yes"
+region = "atlantis"
+webhook_variable = "https://hooks.example/secret"
+[workspaces]
+id = 1
+"""
+    assert faults(tmp_path, text, window="x") == [
+        "there are 11 mistakes in the configuration.",
+        "--window: 'x' is no span of time: write 90m, 6h, 2d or 1w.",
+        "fwlens.toml:2: logs: expected a list, got text.",
+        "fwlens.toml:3: look_back: 'a week' is no span of time: write 90m, 6h, 2d or 1w.",
+        "fwlens.toml:4: storee: there is no such option: did you mean store?",
+        "fwlens.toml:6: profile: expected text, got a whole number at item [1].",
+        "fwlens.toml:7: at_most: expected a whole number >= 1.",
+        "fwlens.toml:8: breadth: is one of observed, documented.",
+        "fwlens.toml:9: notify: expected true or false, got text.",
+        "fwlens.toml:10: region: 'atlantis' is no Azure region that fwlens knows. Write the ARM name, such as westeurope.",
+        "fwlens.toml:11: webhook_variable: names the variable of the environment that holds the address, such as FWLENS_WEBHOOK.",
+        "fwlens.toml:12: workspaces: there is no such option: did you mean workspace?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "fwlens.toml: logs: nothing to read: name a workspace, a resource, or logs (files, folders, blob addresses)."),
+        ('logs = ["x"]\nwindow = "2d"', "fwlens.toml:2: window: a window is from 5m to 1d long."),
+        ('logs = ["x"]\nlook_back = "0d"', "fwlens.toml:2: look_back: a look-back of nothing sees nothing."),
+        ('logs = ["x"]\nkeep_flows = "8d"', "fwlens.toml:2: keep_flows: has to be at least three days longer than look_back and overlap together."),
+        ('logs = ["x"]\noverlap = "3d"', "fwlens.toml:2: overlap: an overlap of more than 2d is asked for every night again."),
+        ('logs = ["x"]\nstore = " "', "fwlens.toml:2: store: is empty."),
+        ("logs = [", "fwlens.toml: is not TOML (Invalid value (at end of document))."),
+        ('logs = ["x"]\nx y', "fwlens.toml:2: is not TOML (Expected '=' after a key in a key/value pair)."),
+        ('logs = ["x"]\nplatform = "nsgs"', "fwlens.toml:2: platform: is one of azure-firewall, nsg, aml-managed-network."),
+        ("logs = [1,\n", "fwlens.toml: is not TOML (Invalid value (at end of document))."),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told(tmp_path: Path, text: str, said: str) -> None:
+    assert faults(tmp_path, text) == [said]
+
+
+def test_a_key_within_a_text_is_not_its_place(tmp_path: Path) -> None:
+    text = 'region = """\nlook_back = 3\n"""\nlook_back = 3\n'
+    assert faults(tmp_path, text)[-1] == "fwlens.toml:4: look_back: expected text, got a whole number."
+
+
+def test_a_file_that_is_missing_is_told_unless_nobody_named_it(tmp_path: Path) -> None:
+    assert read(tmp_path / "fwlens.toml", optional=True) == ("", {})
+    with pytest.raises(FwlensError, match=r"other\.toml: there is no such file"):
+        read(tmp_path / "other.toml")
+
+
+@given(st.sampled_from(OPTIONS), st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3), max_leaves=5,
+))  # fmt: skip
+def test_whatever_an_option_holds_it_is_right_or_told_with_its_name(name: str, value: object) -> None:
+    got: Settings | None = None
+    said = ""
+    try:
+        got = settle(Path("fwlens.toml"), "", {"logs": ["x"], name: value}, {})
+    except FwlensError as told:
+        said = str(told)
+    assert all(f": {name}: " in line for line in said.split("\n") if line and "mistakes" not in line)
+    assert got is None or all(got.span(each) is not None for each in SPANS)
+
+
+# The command
+
+
+def test_check_shows_what_would_be_used_and_where_it_comes_from(tmp_path: Path) -> None:
+    file = tmp_path / "fwlens.toml"
+    file.write_text('logs = ["https://a.blob.core.windows.net/c/?sv=1&sig=SECRET"]\nwebhook_variable = "HOOK"\n')
+    done = RUN.invoke(app, ["config", "check", "--config", str(file)], env={"HOOK": "https://hooks.example/SECRET"})
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert done.exit_code == 0
+    assert ["logs", '["https://a.blob.core.windows.net/c/(hidden)"]', "fwlens.toml"] in lines
+    assert ["look_back", '"7d"', "default"] in lines
+    assert [line[0] for line in lines] == ["option", *OPTIONS]
+    assert done.stderr == "fwlens: The webhook's address comes from the environment variable HOOK, which is set.\n"
+    assert "SECRET" not in done.output
+
+
+def test_a_wrong_configuration_ends_with_1_and_its_mistakes(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("at_most = 0\nnotify = 1\n")
+    for command in (["config", "check"], ["nightly"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "fwlens.cli.__init__", *command, "--config", "c.toml"],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == (
+            "fwlens: there are 2 mistakes in the configuration.\n"
+            "c.toml:1: at_most: expected a whole number >= 1.\nc.toml:2: notify: expected true or false, got a whole number.\n"
+        )
+
+
+def test_options_are_shown_as_toml_writes_them() -> None:
+    told = {name: (value, origin) for name, value, origin in shown(Settings(logs=("a",)), lambda _: "here")}
+    assert told["logs"] == ('["a"]', "here")
+    assert told["notify"] == ("false", "here")
+    assert told["region"] == ("", "here")

@@ -1,0 +1,299 @@
+"""How what is new comes into the store: every row once, whatever is interrupted."""
+
+import gzip
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fwlens.errors import FwlensError
+from fwlens.ledger import ALLOWED as ALLOWED_ROWS
+from fwlens.nightly import Stretch, Workspace, take_in
+from fwlens.nightly.intake import found_in
+from fwlens.source.files import Input
+from fwlens.store import Store
+from tests.night import Entry
+from tests.nightly.world import (
+    ALLOWED,
+    DOCKER,
+    HUGGING_FACE,
+    PYPI,
+    T0,
+    TAGS,
+    Arrivals,
+    Told,
+    lines,
+    plan,
+    read,
+    run,
+    seen,
+    stored,
+    taking_in,
+)
+
+H, MINUTE = timedelta(hours=1), timedelta(minutes=1)
+
+
+def labels(folder: Path) -> list[str]:
+    return [one.label.rpartition("/")[2] for one in Store(str(folder / "store")).inputs()]
+
+
+# Windows of a workspace
+
+
+def test_a_row_that_tells_late_of_what_happened_is_counted_once_in_its_own_hour(tmp_path: Path) -> None:
+    world = Arrivals([(T0 + 5 * MINUTE, seen(PYPI, 1)), (T0 + 26 * H, seen(PYPI, 2))])
+    for day in (0, 1, 2):
+        taking_in(tmp_path, T0 + H + day * 24 * H, world.workspace)
+    assert stored(tmp_path).equals(read([seen(PYPI, 1), seen(PYPI, 2)]))
+
+
+def test_a_row_that_is_found_later_than_it_arrived_comes_in_with_the_overlap(tmp_path: Path) -> None:
+    world = Arrivals([(T0 + 5 * MINUTE, seen(PYPI, 1))])
+    taking_in(tmp_path, T0 + H, world.workspace)
+    world.rows.append((T0 + 50 * MINUTE, seen(DOCKER, 2)))  # arrived before the first night ended, and was not seen
+    taking_in(tmp_path, T0 + 24 * H, world.workspace)
+    assert stored(tmp_path).equals(read([seen(PYPI, 1), seen(DOCKER, 2)]))
+
+
+def test_a_night_with_nothing_new_still_moves_on(tmp_path: Path) -> None:
+    world = Arrivals()
+    for day in (0, 1):
+        taking_in(tmp_path, T0 + day * 24 * H, world.workspace)
+        assert Store(str(tmp_path / "store")).progress("fwlens/arrivals/ws") == int(
+            (T0 + day * 24 * H).timestamp() * 1e6
+        )
+    assert stored(tmp_path).height == 0
+
+
+def test_days_that_were_missed_are_caught_up_window_by_window(tmp_path: Path) -> None:
+    world = Arrivals([(T0 + day * 24 * H, seen(PYPI, day * 1440)) for day in range(4)])
+    taking_in(tmp_path, T0, world.workspace)
+    asked = len(world.asked)
+    taking_in(tmp_path, T0 + 80 * H, world.workspace)
+    assert {one.end - one.begin <= 6 * H for one in world.asked[asked:]} == {True}
+    assert stored(tmp_path).equals(read([entry for _, entry in world.rows]))
+
+
+def test_a_workspace_that_knows_less_than_before_takes_nothing_away(tmp_path: Path) -> None:
+    world, told = Arrivals([(T0 - 10 * MINUTE, seen(PYPI, -20)), (T0 + 9 * H, seen(DOCKER, 9))]), Told()
+    taking_in(tmp_path, T0, world.workspace)
+    world.rows.pop(0)
+    take_in(plan(tmp_path, T0 + 10 * H, world.workspace), told)
+    assert stored(tmp_path).equals(read([seen(PYPI, -20), seen(DOCKER, 9)]))
+    kept = [text for _, event, text in told.lines if event == "kept"]
+    assert kept == [
+        "ws arrived 2026-11-20T18:00:00Z: the workspace has fewer rows of it than the store, which keeps its own."
+    ]
+
+
+def test_an_earlier_end_than_the_stores_asks_for_nothing(tmp_path: Path) -> None:
+    world, told = Arrivals([(T0 - H, seen(PYPI, -70))]), Told()
+    taking_in(tmp_path, T0, world.workspace)
+    asked = len(world.asked)
+    take_in(plan(tmp_path, T0 - 2 * H, world.workspace), told)
+    assert len(world.asked) == asked
+    assert ("warning", "kept", "ws: the store already has what arrived until 2026-11-20 22:00 UTC.") in told.lines
+
+
+def test_an_answer_that_cannot_be_read_stops_the_night_before_its_window_is_stored(tmp_path: Path) -> None:
+    torn = gzip.compress(lines([seen(PYPI, 1)]))[:-9]
+
+    def pull(stretch: Stretch) -> Sequence[Input]:
+        inside = stretch.begin <= T0 < stretch.end
+        return [Input("ws/torn", named=False, fetch=lambda: torn)] if inside else []
+
+    with pytest.raises(FwlensError) as told:
+        taking_in(tmp_path, T0 + H, Workspace("ws", pull))
+    assert str(told.value) == (
+        "ws/torn: the answer of Log Analytics cannot be read. Nothing of this window was stored."
+    )
+    assert Store(str(tmp_path / "store")).progress("fwlens/arrivals/ws") == int((T0 - 4 * H).timestamp() * 1e6)
+
+
+def test_an_end_that_has_not_come_yet_keeps_no_later_night_from_reading_on(tmp_path: Path) -> None:
+    world, told = Arrivals([(T0, seen(PYPI, 0)), (T0 + 30 * H, seen(DOCKER, 1800))]), Told()
+    rows, world.rows = world.rows, world.rows[:1]  # the second one arrives after the first night
+    take_in(plan(tmp_path, T0 + 200 * H, world.workspace, look_back=230 * H, clock=lambda: T0 + H), told)
+    assert (
+        "warning",
+        "kept",
+        "ws: 2026-11-29 06:00 UTC has not come yet; later nights read the rest.",
+    ) in told.lines
+    world.rows = rows
+    take_in(plan(tmp_path, T0 + 48 * H, world.workspace, look_back=230 * H, clock=lambda: T0 + 49 * H), told)
+    assert stored(tmp_path).equals(read([seen(PYPI, 0), seen(DOCKER, 1800)]))
+    assert max(one.end for one in Store(str(tmp_path / "store")).inputs()) == T0 + 48 * H
+
+
+def test_two_workspaces_have_windows_of_their_own(tmp_path: Path) -> None:
+    one, two = Arrivals([(T0, seen(PYPI, 0))]), Arrivals([(T0 + 9 * H, seen(DOCKER, 540))])
+    taking_in(tmp_path, T0 + H, one.workspace)
+    taking_in(tmp_path, T0 + 10 * H, one.workspace, Workspace("other", two.pull))
+    assert stored(tmp_path).equals(read([seen(PYPI, 0), seen(DOCKER, 540)]))
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(-300, 3000), st.integers(0, 2880), st.sampled_from([PYPI, DOCKER, HUGGING_FACE, ALLOWED]),
+        ),
+        max_size=12,
+    ),
+    st.lists(st.tuples(st.integers(0, 1500), st.sampled_from([60, 360, 1440]), st.integers(0, 180)), min_size=1, max_size=4),
+    st.sets(st.integers(0, 40), max_size=6),
+)  # fmt: skip
+def test_however_nights_are_interrupted_every_arrival_is_in_the_store_once(
+    tmp_path_factory: pytest.TempPathFactory,
+    rows: list[tuple[int, int, Entry]],
+    nights: list[tuple[int, int, int]],
+    broken: set[int],
+) -> None:
+    """Rows arrive at any minute, up to two days late; nights end at any minute, with any steps; pulls break."""
+    folder = tmp_path_factory.mktemp("nights")
+    arrived = [(T0 + minute * MINUTE, seen(entry, minute - late)) for minute, late, entry in rows]
+    world, until = Arrivals(arrived, broken=broken), T0
+    for later, step, overlap in nights:
+        until += later * MINUTE
+        spans: dict[str, Any] = {"window": step * MINUTE, "overlap": overlap * MINUTE, "keep_flows": timedelta(days=99)}
+        for _ in range(60):
+            try:
+                take_in(plan(folder, until, world.workspace, **spans), Told())
+            except BrokenPipeError:
+                continue
+            break
+        begin = min(one.begin for one in world.asked)
+        assert stored(folder).equals(read([entry for when, entry in arrived if begin <= when < until]))
+
+
+# Files
+
+
+def write(file: Path, entries: Sequence[Entry]) -> None:
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(lines(entries))
+
+
+def reading(folder: Path, until: datetime = T0 + 5 * H, **more: Any) -> list[str]:
+    """A night over the files of a folder; what it stored, as it tells it."""
+    told = Told()
+    take_in(plan(folder, until, files=[str(folder / "logs")], **more), told)
+    return [text.rpartition("/")[2] for _, event, text in told.lines if event == "stored"]
+
+
+def test_a_file_that_is_as_it_was_is_not_read_again(tmp_path: Path) -> None:
+    write(tmp_path / "logs/a.json", [seen(PYPI, 1)])
+    write(tmp_path / "logs/b.json", [seen(DOCKER, 1)])
+    assert reading(tmp_path) == ["a.json and 1 more: 2 rows."]
+    assert reading(tmp_path) == []
+
+
+def test_a_file_that_grew_takes_the_place_of_itself(tmp_path: Path) -> None:
+    write(tmp_path / "logs/a.json", [seen(PYPI, 1)])
+    write(tmp_path / "logs/b.json", [seen(DOCKER, 1)])
+    reading(tmp_path)
+    with (tmp_path / "logs/a.json").open("ab") as file:
+        file.write(lines([seen(HUGGING_FACE, 70)]))
+    assert reading(tmp_path) == ["a.json: 2 rows."]
+    assert stored(tmp_path).equals(read([seen(PYPI, 1), seen(DOCKER, 1), seen(HUGGING_FACE, 70)]))
+
+
+def test_a_file_of_the_same_size_and_time_that_is_another_file_is_read_again(tmp_path: Path) -> None:
+    write(tmp_path / "logs/a.json", [seen(PYPI, 11)])
+    reading(tmp_path)
+    old = (tmp_path / "logs/a.json").stat()
+    write(tmp_path / "logs/new", [seen(PYPI, 12)])
+    (tmp_path / "logs/new").rename(tmp_path / "logs/a.json")
+    os.utime(tmp_path / "logs/a.json", ns=(old.st_atime_ns, old.st_mtime_ns))
+    assert (tmp_path / "logs/a.json").stat().st_size == old.st_size
+    assert reading(tmp_path) == ["a.json: 1 rows."]
+    assert stored(tmp_path).equals(read([seen(PYPI, 12)]))
+
+
+def test_a_file_that_is_moved_is_not_counted_twice(tmp_path: Path) -> None:
+    write(tmp_path / "logs/a.json", [seen(PYPI, 1)])
+    reading(tmp_path)
+    (tmp_path / "logs/a.json").rename(tmp_path / "logs/z.json")
+    reading(tmp_path)
+    assert labels(tmp_path) == ["z.json"]
+    assert stored(tmp_path).equals(read([seen(PYPI, 1)]))
+
+
+def test_the_flows_of_a_file_that_is_gone_stay(tmp_path: Path) -> None:
+    write(tmp_path / "logs/a.json", [seen(PYPI, 1)])
+    write(tmp_path / "logs/b.json", [seen(DOCKER, 1)])
+    reading(tmp_path)
+    (tmp_path / "logs/a.json").unlink()
+    assert reading(tmp_path) == []
+    assert stored(tmp_path).equals(read([seen(PYPI, 1), seen(DOCKER, 1)]))
+
+
+def test_a_file_is_read_again_when_allowed_entries_are_asked_for(tmp_path: Path) -> None:
+    write(tmp_path / "logs/a.json", [seen(PYPI, 1), seen(ALLOWED, 2)])
+    first = plan(tmp_path, T0 + 5 * H)
+    assert reading(tmp_path) == ["a.json: 2 rows."]
+    assert reading(tmp_path, ask=replace(first.ask, with_allowed=True)) == ["a.json: 2 rows."]
+    assert stored(tmp_path)["action"].to_list() == ["Allow", "Deny"]
+
+
+def test_a_torn_file_is_told_and_read_again_when_it_is_whole(tmp_path: Path) -> None:
+    whole, file = gzip.compress(lines([seen(PYPI, 1), seen(DOCKER, 1)])), tmp_path / "logs/a.json.gz"
+    file.parent.mkdir()
+    file.write_bytes(whole[: len(whole) - 10])
+    outcome = run(tmp_path, T0 + 5 * H, files=[str(file.parent)])
+    assert (outcome.exit, outcome.faults) == (
+        1, (f"{file}: the gzip file is cut off or damaged: what follows is lost. Fetch it again.",),
+    )  # fmt: skip
+    old = file.stat()
+    file.write_bytes(whole)
+    assert run(tmp_path, T0 + 5 * H, files=[str(file.parent)]).faults == ()
+    assert old.st_ino == file.stat().st_ino
+    assert stored(tmp_path).equals(read([seen(PYPI, 1), seen(DOCKER, 1)]))
+
+
+def test_a_named_file_that_is_missing_is_a_fault_and_the_rest_is_read(tmp_path: Path) -> None:
+    write(tmp_path / "logs/a.json", [seen(PYPI, 1)])
+    outcome = run(tmp_path, T0 + 5 * H, files=[str(tmp_path / "logs"), str(tmp_path / "none.json")])
+    assert outcome.faults == (
+        f"{tmp_path}/none.json: cannot be read (No such file or directory). Check the path and its permissions.",
+    )
+    assert stored(tmp_path).equals(read([seen(PYPI, 1)]))
+
+
+def test_a_file_in_a_folder_that_is_no_log_is_in_the_ledger_only(tmp_path: Path) -> None:
+    write(tmp_path / "logs/a.json", [seen(PYPI, 1)])
+    (tmp_path / "logs/README.md").write_text("# Hello\n")
+    outcome = run(tmp_path, T0 + 5 * H, files=[str(tmp_path / "logs")])
+    assert (outcome.exit, outcome.faults) == (3, ())
+    assert {Path(one.path).name: one.format for one in outcome.answer.ledger.inputs} == {
+        "README.md": "unknown", "a.json": "azfw",
+    }  # fmt: skip
+
+
+def test_service_tags_among_the_logs_count_every_night(tmp_path: Path) -> None:
+    write(tmp_path / "logs/a.json", [seen(PYPI, 1)])
+    (tmp_path / "logs/tags.json").write_bytes(TAGS.read_bytes())
+    answers = [run(tmp_path, T0 + 5 * H, files=[str(tmp_path / "logs")]).answer for _ in range(2)]
+    assert [one.service_tags for one in answers] == [1, 1]
+    assert labels(tmp_path) == ["a.json", "tags.json"]
+
+
+def test_standard_input_is_no_place_to_come_back_to() -> None:
+    with pytest.raises(FwlensError, match="Standard input cannot be read again tomorrow"):
+        list(found_in(["-"]))
+
+
+def test_the_ledger_of_a_night_counts_what_earlier_nights_read(tmp_path: Path) -> None:
+    write(tmp_path / "logs/a.json", [seen(PYPI, 1), seen(ALLOWED, 2)])
+    reading(tmp_path)
+    write(tmp_path / "logs/b.json", [seen(DOCKER, 90)])
+    ledger = run(tmp_path, T0 + 6 * H, files=[str(tmp_path / "logs")]).answer.ledger
+    assert (ledger.rows_read, ledger.rows_used) == (3, 2)
+    assert [(one.reason, one.rows) for one in ledger.set_aside] == [(ALLOWED_ROWS, 1)]

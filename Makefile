@@ -1,7 +1,7 @@
 # make demo   make the environment, show the answer for sample_logs/ and write its report into reports/
 # make demo-nightly   three nights on a Log Analytics of our own on loopback, and what changed between them
 # make test   make the environment and run every check and test; the report is tested in a browser
-# make bench  the benchmarks (ratios in one run; a few minutes, 4 GB of disk)
+# make bench  the benchmarks (ratios in one run; some minutes, 6 GB of disk)
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -33,7 +33,7 @@ test: .venv/tested .venv/npm/installed
 
 bench: .venv/benched
 	$(BIN)/python bench/cover.py
-	$(BIN)/python bench/reading.py
+	$(BIN)/python bench/speed.py
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -3,6 +3,10 @@
 python bench/generate.py blobs FOLDER MEGABYTES     VNet flow logs: a blob of 32 MB is an interface and hour
 python bench/generate.py lines FOLDER MEGABYTES     Azure Firewall logs as JSON Lines, files of 32 MB
 python bench/generate.py many FOLDER THOUSANDS      JSON Lines in which no two denials are of one conversation
+python bench/generate.py legacy FOLDER MEGABYTES    Azure Firewall's older logs: a sentence in each line
+python bench/generate.py traffic FOLDER MEGABYTES   NTANetAnalytics as CSV
+python bench/generate.py parquet FOLDER MILLIONS    rows of AZFWNetworkRule, in links to four files of a million
+python bench/generate.py huge FOLDER MEGABYTES      links to 2 GB of blobs
 
 What the figures are made of: nearly all traffic is allowed (3 tuples in 100 are denied, 5 lines in 100), and all
 files are of one network, so they name the same peers. Who talks to whom is a Pareto distribution of index 0.7: the
@@ -129,7 +133,72 @@ def many_lines(random: Random, number: int) -> Iterator[str]:
         yield json.dumps(record, separators=(",", ":"))
 
 
-KINDS = {"blobs": blob_records, "lines": firewall_lines, "many": many_lines}
+def legacy_lines(random: Random, _: int) -> Iterator[str]:
+    """AzureFirewallNetworkRule as a diagnostic category: what happened is a sentence."""
+    clock = START
+    while True:
+        clock += timedelta(milliseconds=random.randint(0, 200))
+        denied = random.random() < 0.05
+        far, port = (DENIED if denied else ALLOWED)[skewed(random, 400 if denied else 3000)]
+        ends = f"{source(skewed(random, 1000))}:{random.randint(1024, 65535)} to {far}:{port}"
+        sentence = f"TCP request from {ends}. Action: {'Deny' if denied else 'Allow'}"
+        resource = f"{SUBSCRIPTION}/azureFirewalls/fw-ml".upper()
+        record = {
+            "time": clock.isoformat(), "resourceId": resource, "operationName": "AzureFirewallNetworkRuleLog",
+            "category": "AzureFirewallNetworkRule", "properties": {"msg": sentence},
+        }  # fmt: skip
+        yield json.dumps(record, separators=(",", ":"))
+
+
+def traffic_lines(random: Random, _: int) -> Iterator[str]:
+    """NTANetAnalytics as the portal exports it."""
+    yield (
+        '"TimeGenerated [UTC]",SubType,FlowType,FlowStatus,FlowDirection,FlowStartTime,FlowEndTime,SrcIp,DestIp,'
+        "DestPort,L4Protocol,AllowedInFlows,AllowedOutFlows,DeniedInFlows,DeniedOutFlows,AclRule,AclGroup,Type"
+    )
+    group = f"{SUBSCRIPTION}/networkSecurityGroups/nsg-ml"
+    while True:
+        denied = random.random() < 0.05
+        far, port = (DENIED if denied else ALLOWED)[skewed(random, 400 if denied else 3000)]
+        at = (START + timedelta(minutes=10 * random.randint(0, 143))).strftime("%Y-%m-%dT%H:%M:%SZ")
+        counts = "0,0,0," + str(random.randint(1, 50)) if denied else f"0,{random.randint(1, 50)},0,0"
+        status, rule = ("Denied", "DenyInternet") if denied else ("Allowed", "Allow_443")
+        yield (
+            f"{at},FlowLog,ExternalPublic,{status},Outbound,{at},{at},{source(skewed(random, 1000))},{far},{port},T,"
+            f"{counts},{rule},{group},NTANetAnalytics"
+        )
+
+
+def rules_parquet(number: int, path: Path) -> None:
+    """A million rows of AZFWNetworkRule, one in twenty denied, in the order of time."""
+    import polars as pl
+
+    count, random = 1_000_000, Random(number)
+    denied = [random.random() < 0.05 for _ in range(count)]
+    ends = [(DENIED if each else ALLOWED)[skewed(random, 400 if each else 3000)] for each in denied]
+    named = ["" if each else "x" for each in denied]
+    step = timedelta(milliseconds=80)
+    pl.DataFrame(
+        {
+            "TimeGenerated": pl.datetime_range(START, START + (count - 1) * step, step, time_unit="us", eager=True),
+            "Type": ["AZFWNetworkRule"] * count,
+            "Protocol": ["TCP"] * count,
+            "SourceIp": [source(skewed(random, 1000)) for _ in range(count)],
+            "SourcePort": [random.randint(1024, 65535) for _ in range(count)],
+            "DestinationIp": [ip for ip, _ in ends],
+            "DestinationPort": [port for _, port in ends],
+            "Action": ["Deny" if each else "Allow" for each in denied],
+            "ActionReason": ["Default Action" if each else "" for each in denied],
+            **dict.fromkeys(("Policy", "RuleCollectionGroup", "RuleCollection", "Rule"), named),
+            "_ResourceId": [f"{SUBSCRIPTION}/azureFirewalls/fw-ml".lower()] * count,
+        }
+    ).write_parquet(path)
+
+
+KINDS = {
+    "blobs": blob_records, "lines": firewall_lines, "many": many_lines, "legacy": legacy_lines,
+    "traffic": traffic_lines,
+}  # fmt: skip
 
 
 def write(kind: str, folder: Path, size: int) -> None:
@@ -137,7 +206,7 @@ def write(kind: str, folder: Path, size: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     pieces = range(size // 50 if kind == "many" else max(1, size * 1_000_000 // PIECE))
     for number in pieces:
-        path = folder / f"{number:03}.json"
+        path = folder / f"{number:03}.{'csv' if kind == 'traffic' else 'json'}"
         if path.exists():
             continue
         texts, left = [], PIECE
@@ -149,5 +218,23 @@ def write(kind: str, folder: Path, size: int) -> None:
         path.write_text('{"records":[' + ",".join(texts) + "]}" if kind == "blobs" else "\n".join(texts) + "\n")
 
 
+def linked(kind: str, folder: Path, size: int) -> None:
+    """Fill a folder with links to a few files: so many megabytes of blobs, or millions of rows in Parquet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if kind == "parquet":
+        models = [folder.parent / f"rows-{number}.parquet" for number in range(4)]
+        for number, model in enumerate(models):
+            if not model.exists():
+                rules_parquet(number, model)
+    else:
+        write("blobs", folder.parent / "blobs-2000", 2000)
+        models = sorted((folder.parent / "blobs-2000").iterdir())
+    for number in range(size if kind == "parquet" else size * 1_000_000 // PIECE):
+        path = folder / f"{number:03}{models[0].suffix}"
+        if not path.exists():
+            path.hardlink_to(models[number % len(models)])
+
+
 if __name__ == "__main__":
-    write(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
+    make = linked if sys.argv[1] in ("parquet", "huge") else write
+    make(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))

@@ -1,7 +1,7 @@
 """Knows an answer: what `fwlens recommend` says, as one value and as its stable JSON (`fwlens.recommendations/1`)."""
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -11,7 +11,7 @@ import msgspec
 import polars as pl
 
 from fwlens.document import SCHEMA
-from fwlens.flow import VERDICTS, service
+from fwlens.flow import VERDICTS, numbered, service
 from fwlens.ledger import Ledger
 from fwlens.proof import Certificate, Trial
 from fwlens.requirement import Note
@@ -20,6 +20,7 @@ from fwlens.rule import Conversation, Platform, Recommendation, Unsaid
 FLOWS_SCHEMA: Final = "fwlens.flows/1"
 MATCHED_SCHEMA: Final = "fwlens.matched/1"
 BACKTEST_SCHEMA: Final = "fwlens.backtest/1"
+_PIECE: Final = 20_000
 LEDGER_SCHEMA: Final = "fwlens.ledger/1"
 _TIME: Final = "%Y-%m-%dT%H:%M:%S%.6fZ"
 
@@ -106,7 +107,11 @@ def _matters(note: Note, cited: set[str], platforms: set[Platform]) -> bool:
 def _ranked(flows: pl.DataFrame) -> pl.DataFrame:
     """Most log entries first, in a total order."""
     keys = ("src_ip", "dst_fqdn", "dst_ip", "protocol", "dst_port", "direction", "cause", "rule", "plane", "device")
-    return flows.sort("events", *keys, descending=[True, *[False] * len(keys)], nulls_last=True)
+    descending = [True, *[False] * len(keys)]
+    order = numbered(flows.select("events", *keys)).select(
+        pl.arg_sort_by("events", *keys, descending=descending, nulls_last=True)
+    )
+    return flows[order.to_series()]
 
 
 def destination() -> pl.Expr:
@@ -123,10 +128,39 @@ def _times(*names: str) -> list[pl.Expr]:
     return [pl.col(name).dt.strftime(_TIME) for name in names]
 
 
-def _objects(frame: pl.DataFrame) -> msgspec.Raw:
-    """Rows as a JSON array, without building an object for each."""
-    texts = frame.select(row=pl.struct(pl.all()).struct.json_encode())["row"]
-    return msgspec.Raw(("[" + ",".join(texts) + "]").encode())
+@dataclass(frozen=True, slots=True)
+class _Objects:
+    """Rows as a JSON array of objects with these columns, none of which is built before it is written."""
+
+    rows: pl.DataFrame
+    columns: Sequence[pl.Expr]
+
+
+def _written(document: Mapping[str, Any]) -> Iterator[bytes]:
+    """A document as indented JSON, piece by piece: a crowd of rows would else be there four times."""
+    before = b"{"
+    for name, value in document.items():
+        yield before + b"\n  " + msgspec.json.encode(name) + b": "
+        before = b","
+        if isinstance(value, _Objects):
+            yield from _array(value)
+        else:
+            yield _inner(msgspec.json.encode(value))
+    yield b"\n}\n"
+
+
+def _array(objects: _Objects) -> Iterator[bytes]:
+    before = b"["
+    for some in objects.rows.iter_slices(_PIECE) if objects.rows.height else ():
+        texts = some.select(objects.columns).select(row=pl.struct(pl.all()).struct.json_encode())["row"]
+        yield before + _inner(("[" + ",".join(texts) + "]").encode()).removeprefix(b"[").removesuffix(b"\n  ]")
+        before = b","
+    yield b"[]" if before == b"[" else b"\n  ]"
+
+
+def _inner(text: bytes) -> bytes:
+    """JSON indented as the value of a key. No text of JSON holds a line end."""
+    return msgspec.json.format(text, indent=2).replace(b"\n", b"\n  ")
 
 
 def _ledger(ledger: Ledger) -> dict[str, Any]:
@@ -193,8 +227,15 @@ def _certificate(certificate: Certificate) -> dict[str, Any]:
 
 def to_json(answer: Answer) -> bytes:
     """The answer as JSON, indented, with a line end; equal answers give equal bytes."""
+    return b"".join(json_of(answer))
+
+
+def json_of(answer: Answer) -> Iterator[bytes]:
+    """The same piece by piece."""
     shown = service(pl.col("protocol"), pl.col("dst_port"))
     common = [pl.col("src_ip"), destination().alias("destination"), shown.alias("service"), pl.col("direction")]
+    cause, plane = pl.col("cause"), pl.col("plane")
+    seen = [pl.col("events"), *_times("first_seen", "last_seen")]
     verdicts: dict[str, Any] = {name: answer.verdicts.get(name) for name in VERDICTS.categories}
     document = {
         "schema": SCHEMA,
@@ -208,23 +249,23 @@ def to_json(answer: Answer) -> bytes:
             {"flow": _conversation(one.flow), "platform": one.platform, "requirement": one.requirement, "why": one.why}
             for one in answer.unsaid
         ],
-        "unexplained": _objects(
-            answer.unexplained.select(*common, "cause", "plane", "events", *_times("first_seen", "last_seen"), "near")
-        ),
-        "refused": _objects(
-            answer.refused.select(*common, "cause", "rule", "plane", "events", *_times("first_seen", "last_seen"))
-        ),
+        "unexplained": _Objects(answer.unexplained, [*common, cause, plane, *seen, pl.col("near")]),
+        "refused": _Objects(answer.refused, [*common, cause, pl.col("rule"), plane, *seen]),
         "certificate": _certificate(answer.certificate),
         "notes": [{"id": note.id, "text": note.text, "url": note.page.url} for note in answer.notes],
     }
-    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+    return _written(document)
 
 
 def flows_to_json(rows: pl.DataFrame, ledger: Ledger, schema: str = FLOWS_SCHEMA) -> bytes:
     """A frame of flows (or MATCHED rows) with its ledger as JSON."""
-    texts = rows.with_columns(_times("first_seen", "last_seen"))
-    document = {"schema": schema, "ledger": _ledger(ledger), "flows": _objects(texts)}
-    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+    return b"".join(json_of_flows(rows, ledger, schema))
+
+
+def json_of_flows(rows: pl.DataFrame, ledger: Ledger, schema: str = FLOWS_SCHEMA) -> Iterator[bytes]:
+    """The same piece by piece."""
+    columns = [*_times("first_seen", "last_seen"), pl.all().exclude("first_seen", "last_seen")]
+    return _written({"schema": schema, "ledger": _ledger(ledger), "flows": _Objects(rows, columns)})
 
 
 def flows_to_parquet(rows: pl.DataFrame) -> bytes:

@@ -24,6 +24,7 @@ from fwlens.rule import Platform
 from fwlens.source import Flows, Progress
 from fwlens.source.files import Input
 from fwlens.tags import ADVICE, ServiceTags, parse, read
+from fwlens.twin import Twin
 
 if TYPE_CHECKING:
     from fwlens.source.session import Target
@@ -138,6 +139,7 @@ def flows_of(
     progress: Progress | None = None,
     every: timedelta | None = None,
     places: Sequence[Input] = (),
+    twin: Twin | None = None,
 ) -> Flows:
     """Read the logs, and `places` that lie elsewhere beside them, keeping slots of `every` apart as well."""
     span = Span(ask.since, ask.until, every)
@@ -149,6 +151,7 @@ def flows_of(
         stdin=stdin,
         progress=progress,
         tenant=ask.tenant,
+        twin=twin,
     )
 
 

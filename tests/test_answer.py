@@ -1,5 +1,6 @@
 """The JSON of an answer: every key of the schema and no other, sums that close, and the way back into rules."""
 
+import json
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
@@ -340,3 +341,14 @@ def test_flows_and_matched_rows_have_their_schemas_too() -> None:
     found = run.matched(SAMPLES, flows)
     matched = strictly(answer.flows_to_json(found.rows, flows.ledger, answer.MATCHED_SCHEMA), MatchedDocument)
     assert sum(row.events for row in matched.flows) == sum(row.events for row in read.flows) == 436
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 20_000])
+def test_pieces_are_the_whole_as_one_would_write_it(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answer, "_PIECE", piece)
+    flows = run.flows_of(SAMPLES)
+    said, _ = run.answered(SAMPLES, run.matched(SAMPLES, flows))
+    empty = answer.flows_to_json(flows.rows.head(0), flows.ledger)
+    for written in (answer.to_json(said), answer.flows_to_json(flows.rows, flows.ledger), empty):
+        assert written == msgspec.json.format(written, indent=2) + b"\n"
+        assert written == json.dumps(json.loads(written), indent=2, ensure_ascii=False).encode() + b"\n"

@@ -7,7 +7,8 @@ from textwrap import dedent
 import pytest
 
 from fwlens import catalog
-from fwlens.catalog import lint, load
+from fwlens.catalog import compiled, lint, load
+from fwlens.catalog.page import parse
 from fwlens.errors import FwlensError
 from fwlens.match import match
 from tests.plain import Seen, frame
@@ -215,3 +216,23 @@ def test_a_need_is_found_by_its_id_and_a_wrong_id_tells_the_nearest() -> None:
         with pytest.raises(FwlensError) as told:
             catalog.find(known, wrong)
         assert str(told.value) == f"The catalogue has no need {wrong!r}. {hint}"
+
+
+def test_the_compiled_pages_are_in_step_with_their_yaml() -> None:
+    written = compiled.compiled(compiled.texts())
+    assert compiled.COMPILED.read_bytes() == written, "run: python -m fwlens.catalog"
+    assert list(compiled.pages()) == [(name, parse(name, text)) for name, text in compiled.texts()]
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"digest":"0","files":[]}', '{"digest":0}'])
+def test_pages_that_were_edited_since_are_read_from_their_yaml(
+    tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.yaml").write_text(dedent(HEAD + NEED))
+    monkeypatch.setattr(compiled, "COMPILED", tmp_path / "compiled.json")
+    assert [file.page for _, file in compiled.pages()] == ["Our own services"]
+    (tmp_path / "compiled.json").write_text(text)
+    assert [file.page for _, file in compiled.pages()] == ["Our own services"]
+    (tmp_path / "compiled.json").write_bytes(compiled.compiled(compiled.texts()))
+    (tmp_path / "mine.yaml").write_text(dedent(HEAD + NEED).replace("Our own", "Their own"))
+    assert [file.page for _, file in compiled.pages()] == ["Their own services"]

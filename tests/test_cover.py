@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fwlens.cover import Box, Cell, Cover, cover
-from fwlens.cover.boxes import cells_of, components, maximal, parts
+from fwlens.cover.boxes import cells_of, components, maximal, parts, parts_with_own
 from fwlens.cover.reduce import reduced
 from fwlens.cover.solve import choose, fewest, lightest, reaches
 
@@ -213,3 +213,18 @@ def test_what_needs_no_solver_is_what_the_solver_finds(cells: set[Cell], weights
         solved = choose(reaches(every, needs), len(needs), costs)
         assert sum(costs[j] for j in quick.columns) == sum(costs[j] for j in solved.columns) == quick.bound
         assert frozenset().union(*(reaches(every, needs)[j] for j in quick.columns)) == frozenset(range(len(needs)))
+
+
+@given(cells=st.sets(st.tuples(*[st.sampled_from("abcd")] * 3), min_size=1, max_size=12), weights=st.randoms())
+def test_parts_that_hold_what_only_their_box_holds_are_enough(cells: set[Cell], weights: Random) -> None:
+    needs, whole = singles(sorted(cells)), maximal(frozenset(cells)).boxes
+    every, own = parts(whole, 3000), parts_with_own(whole, 3000)
+    assert every is not None
+    cost = {box: 100 + weights.randrange(9) for box in every}
+    of_all = lightest(reaches(every, needs), len(needs), [*cost.values()], reaches(whole, needs))
+    assert (of_all is None) is (own is None)
+    if of_all and own:
+        assert own == [box for box in every if box in set(own)]
+        of_own = lightest(reaches(own, needs), len(needs), [cost[box] for box in own], reaches(whole, needs))
+        assert of_own is not None
+        assert [own[j] for j in of_own.columns] == [every[j] for j in of_all.columns]

@@ -257,6 +257,16 @@ def test_folded_flows_have_one_order(rows: list[Row]) -> None:
     assert fold(framed(rows)).rows() == fold(framed(reversed(rows))).rows()
 
 
+@given(FLOWS)
+def test_many_flows_fold_as_few_do_in_the_same_order(rows: list[Row]) -> None:
+    few = fold(framed(rows))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flow, "_MANY", 1)
+        patch.setattr(flow, "_RECURS", 0)
+        many = fold(framed(rows))
+    assert_frame_equal(many, few)
+
+
 def test_nothing_folds_to_nothing() -> None:
     assert_frame_equal(fold(empty()), empty())
     assert_frame_equal(fold(empty().lazy()), empty())

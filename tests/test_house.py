@@ -24,9 +24,10 @@ ARROWS: dict[str, set[str]] = {
     "ledger": set(),
     "tags": {"address", "errors"},
     "document": {"errors", "names", "proof", "rule"},
+    "twin": set(),
     "query": {"errors"},
     # stages
-    "source": {"errors", "flow", "ledger", "query", "rule"},
+    "source": {"errors", "flow", "ledger", "query", "rule", "twin"},
     "catalog": {"errors", "names", "requirement", "rule"},
     "match": {"address", "flow", "names", "requirement", "rule", "tags"},
     "cover": set(),
@@ -37,7 +38,7 @@ ARROWS: dict[str, set[str]] = {
     "answer": {"document", "flow", "ledger", "proof", "requirement", "rule"},
     "diff": {"answer", "document", "rule"},
     "report": NOUNS | {"answer", "diff"},
-    "run": NOUNS | {"answer", "catalog", "certificate", "match", "recommend", "source"},
+    "run": NOUNS | {"answer", "catalog", "certificate", "match", "recommend", "source", "twin"},
     "scale": {"errors", "flow", "ledger", "source"},
     "night": NOUNS | {"answer", "emit", "match", "report", "run", "source"},
     "backtest": NOUNS | {"catalog", "certificate", "match", "recommend", "run", "source"},
@@ -49,7 +50,7 @@ ARROWS: dict[str, set[str]] = {
     "nightly": NOUNS | {"answer", "diff", "emit", "night", "notify", "report", "run", "source", "store", "table"},
     "cli": NOUNS
     | {"answer", "backtest", "catalog", "config", "diff", "emit", "night", "nightly", "notify", "query", "report"}
-    | {"run", "scale", "source", "store", "table"},
+    | {"run", "scale", "source", "store", "table", "twin"},
 }
 
 # Libraries that stay in their place; all others (polars, the standard library) are free.

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from fwlens import query, source
-from fwlens.cli import app
+from fwlens.cli.commands import app
 from fwlens.errors import FwlensError
 from fwlens.query import FLOWS, HEALTH, Kind, Parameter, Query, Value
 from fwlens.source.format import COMMON, FOLDED

@@ -20,104 +20,29 @@ To add a page, add a file; the lint and the tests run over every one. A file of 
       - {id: meta, about: [hf/hub], text: The Meta collection needs no rule.}
 """
 
-import difflib
 from collections.abc import Iterable
-from datetime import date
-from importlib.resources import files
 from pathlib import Path
-from typing import Any, Final, Literal
 
 import msgspec
-import yaml
 
 from fwlens import names
+from fwlens.catalog import compiled
+from fwlens.catalog.page import File, Need, Restated, parse
 from fwlens.errors import FwlensError
 from fwlens.requirement import Catalog, Note, Page, Requirement, Way
-from fwlens.rule import Basis, Direction, Endpoint, Level, Platform, Service
-
-_Loader: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-class _Strict(msgspec.Struct, forbid_unknown_fields=True):
-    """Every key of a file is known: a misspelt one is an error, not a silence."""
-
-
-class _Way(_Strict):
-    over: tuple[str, ...]
-    to: tuple[str, ...] = ()
-    from_: tuple[str, ...] = msgspec.field(name="from", default=())
-
-
-class _Need(_Strict):
-    id: str
-    purpose: str = msgspec.field(name="for")
-    ways: tuple[_Way, ...]
-    direction: Direction = "outbound"
-    level: Level = "required"
-    when: tuple[str, ...] = ()
-    cloud: tuple[Literal["public", "usgov", "china"], ...] = ("public",)
-    ports: Literal["stated", "inferred"] = "stated"
-    narrow: Literal["", "observed"] = ""
-    depends_on: tuple[str, ...] = ()
-    superseded_by: tuple[str, ...] = ()
-    conflicts_with: tuple[str, ...] = ()
-    warns: tuple[str, ...] = ()
-    within: tuple[str, ...] = ()
-    rows: tuple[str, ...] = ()
-
-
-class _Restated(_Strict):
-    need: str
-    when: tuple[str, ...] = ()
-    rows: tuple[str, ...] = ()
-
-
-class _Note(_Strict):
-    id: str
-    text: str
-    about: tuple[str, ...] = ()
-    platforms: tuple[Platform, ...] = ()
-    rows: tuple[str, ...] = ()
-
-
-class _File(_Strict):
-    page: str
-    url: str
-    layer: Basis
-    read_on: date
-    dated: str = ""
-    needs: tuple[_Need, ...] = ()
-    restates: tuple[_Restated, ...] = ()
-    notes: tuple[_Note, ...] = ()
+from fwlens.rule import Endpoint, Service
 
 
 def load(extra: Iterable[Path] = ()) -> Catalog:
     """The built-in catalogue with a user's own files behind it. Raises FwlensError for a file that is not one."""
-    built_in = [
-        (entry.name, entry.read_text("utf-8")) for entry in files(__name__).iterdir() if entry.name.endswith(".yaml")
-    ]
-    pages = [_page(name, text) for name, text in sorted(built_in)]
+    pages = list(compiled.pages())
     for path in extra:
         try:
             text = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise FwlensError(f"{path}: the catalogue file cannot be read ({error}).") from None
-        pages.append(_page(str(path), text))
+        pages.append((str(path), parse(str(path), text)))
     return _joined(pages)
-
-
-def _page(name: str, text: str) -> tuple[str, Page, _File]:
-    try:
-        document = yaml.load(text, _Loader)  # noqa: S506 - the safe loader, in C where it is built
-        if isinstance(document, dict) and "dated" in document:
-            document["dated"] = str(document["dated"])
-        file = msgspec.convert(document, _File)
-    except yaml.MarkedYAMLError as error:
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise FwlensError(f"{name}: not a catalogue file: {line}{error.problem}.") from None
-    except (yaml.YAMLError, msgspec.ValidationError) as error:
-        raise FwlensError(f"{name}: not a catalogue file: {' '.join(str(error).split())}.") from None
-    return name, Page(file.page, file.url, file.layer, file.read_on, file.dated), file
 
 
 def _endpoint(text: str) -> Endpoint:
@@ -126,10 +51,10 @@ def _endpoint(text: str) -> Endpoint:
     return Endpoint("tag", names.tag(endpoint.text)) if endpoint.kind == "tag" else endpoint
 
 
-def _joined(pages: Iterable[tuple[str, Page, _File]]) -> Catalog:
+def _joined(files: Iterable[tuple[str, File]]) -> Catalog:
     """One catalogue of all pages, restatements attached to the needs that they restate."""
-    pages = list(pages)
-    restated: dict[str, list[tuple[Page, _Restated]]] = {}
+    pages = [(name, Page(file.page, file.url, file.layer, file.read_on, file.dated), file) for name, file in files]
+    restated: dict[str, list[tuple[Page, Restated]]] = {}
     for _, page, file in pages:
         for entry in file.restates:
             restated.setdefault(entry.need, []).append((page, entry))
@@ -150,7 +75,7 @@ def _joined(pages: Iterable[tuple[str, Page, _File]]) -> Catalog:
     return Catalog(tuple(requirements[key] for key in sorted(requirements)), tuple(notes[key] for key in sorted(notes)))
 
 
-def _requirement(name: str, page: Page, need: _Need, restated: list[tuple[Page, _Restated]]) -> Requirement:
+def _requirement(name: str, page: Page, need: Need, restated: list[tuple[Page, Restated]]) -> Requirement:
     try:
         ways = tuple(
             Way(tuple(map(_endpoint, way.to or way.from_)), tuple(map(Service.parse, way.over))) for way in need.ways
@@ -187,6 +112,8 @@ def find(catalog: Catalog, name: str) -> Requirement:
     by_id = {one.id: one for one in catalog.requirements}
     if name in by_id:
         return by_id[name]
+    import difflib
+
     near = difflib.get_close_matches(name, by_id, n=3)
     hint = f"Did you mean {' or '.join(near)}?" if near else "`fwlens catalog list` shows them all."
     raise FwlensError(f"The catalogue has no need {name!r}. {hint}")

@@ -1,23 +1,24 @@
-"""Knows the way from the common options to what was read and matched."""
+"""Knows the way from the common options to what was read and matched, and to a plain answer."""
 
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
-import typer
-
-from fwlens.cli.afar import DAY, Afar, places
-from fwlens.cli.options import Breadth, PlatformName
-from fwlens.cli.terminal import Progress, tell
+from fwlens.cli.terminal import Progress, leave, put, tell
+from fwlens.cli.words import Breadth, PlatformName
 from fwlens.errors import FwlensError
+from fwlens.twin import Twin, beside
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
+    from fwlens.cli.afar import Afar
     from fwlens.run import Ask, Matched
     from fwlens.source import Flows
+    from fwlens.source.files import Input
 
 
 NO_LOG: Final = "name a file, a folder, a glob or - for standard input, or ask Log Analytics with --workspace."
@@ -45,17 +46,17 @@ def asked(
     since: str | None,
     until: str | None,
     with_allowed: bool,
-    afar: Afar,
+    afar: "Afar | None" = None,
 ) -> "Ask":
     """What the common options say; neither a log nor a workspace is wrong usage."""
     from fwlens.run import Ask
 
     begin, end = times(since, until)
-    target = afar.target
+    target = afar.target if afar else None
     if not logs and target is None:
-        raise typer.BadParameter(NO_LOG, param_hint="LOG")
-    if afar.tenant and target is None and not any("://" in log for log in logs or ()):
-        raise typer.BadParameter(_NO_AZURE, param_hint="--tenant")
+        _wrong(NO_LOG, "LOG")
+    if afar and afar.tenant and target is None and not any("://" in log for log in logs or ()):
+        _wrong(_NO_AZURE, "--tenant")
     return Ask(
         logs=tuple(logs or ()),
         region=region,
@@ -67,9 +68,15 @@ def asked(
         until=end,
         with_allowed=with_allowed,
         target=target,
-        tenant=afar.tenant,
-        explain=afar.explain,
+        tenant=afar.tenant if afar else None,
+        explain=bool(afar and afar.explain),
     )
+
+
+def _wrong(why: str, where: str) -> NoReturn:
+    import typer
+
+    raise typer.BadParameter(why, param_hint=where)
 
 
 def shaped(
@@ -94,23 +101,48 @@ def shaped(
     return said
 
 
-def flows_of(ask: "Ask", every: "timedelta | None" = None, reach: "timedelta" = DAY) -> "Flows":
-    """Read the logs, with a bar where somebody watches; without --since a workspace's go back as far as `reach`."""
+def flows_of(
+    ask: "Ask", every: "timedelta | None" = None, reach: "timedelta | None" = None, twin: Twin | None = None
+) -> "Flows":
+    """Read the logs, with a bar where somebody watches, and with a second process where they are large; without --since
+    a workspace's go back as far as `reach`, or a day."""
     from fwlens import run
     from fwlens.source import folded
 
-    afar = places(ask, every, reach)
-    with Progress() as progress:
-        read = run.flows_of(ask, sys.stdin.buffer, progress, every, afar)
+    afar: tuple[Input, ...] = ()
+    if ask.target is not None:
+        from fwlens.cli.afar import DAY, places
+
+        afar = places(ask, every, reach or DAY)
+    with Progress() as progress, closing(twin) if twin else beside(ask.logs) as second:
+        read = run.flows_of(ask, sys.stdin.buffer, progress, every, afar, second)
     tell(folded.told(read.ledger, spans=bool(ask.since or ask.until or every)))
     return read
 
 
-def matched_of(ask: "Ask") -> "Matched":
+def matched_of(ask: "Ask", twin: Twin | None = None) -> "Matched":
     """Read the logs and give every flow its verdict."""
     from fwlens import run
 
     _ = ask.choice  # a wrong region or profile is told before hours of logs are read
     if ask.profiles:
         run.catalog_of(ask)
-    return run.matched(ask, flows_of(ask))
+    return run.matched(ask, flows_of(ask, twin=twin))
+
+
+def plainly(ask: "Ask", output: Path | None, *, as_json: bool, check: bool, twin: Twin | None = None) -> None:
+    """Recommend, and tell the answer as a table or as JSON."""
+    from fwlens import answer, run, table
+
+    found = matched_of(ask, twin)
+    said, _ = run.answered(ask, found)
+    put(answer.json_of(said) if as_json else table.recommendations(said).encode(), output)
+    advise(ask, found)
+    leave(found.flows, check=check and bool(said.recommendations or said.unsaid))
+
+
+def advise(ask: "Ask", found: "Matched") -> None:
+    """What to tell beside an answer."""
+    from fwlens import run
+
+    tell((*run.advice(found), *run.named_subnets(ask, found)))

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from fwlens.errors import FwlensError
 
 if TYPE_CHECKING:
@@ -75,20 +73,24 @@ class Windows:
         self._close()
 
 
-def put(artefact: bytes, output: Path | None) -> None:
+def put(artefact: bytes | Iterable[bytes], output: Path | None) -> None:
     """The artefact, whole: a file appears under its name only when it is complete. A device or pipe stays what it is,
     and a link leads to where it led."""
+    pieces = [artefact] if isinstance(artefact, bytes) else artefact
     if output is None:
-        sys.stdout.buffer.write(artefact)
+        for piece in pieces:
+            sys.stdout.buffer.write(piece)
         sys.stdout.buffer.flush()
         return
     place = output.resolve()
     try:
         if place.exists() and not place.is_file():
-            place.write_bytes(artefact)
+            with place.open("wb") as device:
+                device.writelines(pieces)
             return
         draft = place.with_name(f".{place.name}.part")
-        draft.write_bytes(artefact)
+        with draft.open("wb") as file:
+            file.writelines(pieces)
         draft.replace(place)
     except OSError as error:
         raise FwlensError(f"{output}: cannot be written ({error.strerror}). Choose another place with -o.") from None
@@ -109,6 +111,6 @@ def leave(read: "Flows", *, failed: bool = False, check: bool = False) -> None:
     """Say what could not be read; a log that was asked for by name and is none makes the whole run fail."""
     tell(read.faults)
     if read.faults or failed:
-        raise typer.Exit(1)
+        sys.exit(1)
     if check:
-        raise typer.Exit(3)
+        sys.exit(3)

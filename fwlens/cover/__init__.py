@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from fwlens.cover.boxes import Box, Cell, cells_of, components, hull, maximal, parts, size, sort_key
+from fwlens.cover.boxes import Box, Cell, cells_of, components, hull, maximal, parts, parts_with_own, size, sort_key
 from fwlens.cover.solve import Need, choose, fewest, fooling, lightest, reaches, whole
 
 __all__ = ["Box", "Cell", "Cover", "Need", "cover", "trimmed"]
@@ -119,7 +119,10 @@ def _smallest(needs: Sequence[Need], allowed: frozenset[Cell], atoms: Atoms) -> 
     if len(allowed) > _PARTS:
         return None
     listing = maximal(allowed)
-    every = parts(listing.boxes, _PARTS) if listing.complete else None
+    every = None
+    if listing.complete:
+        alone = parts_with_own(listing.boxes, _PARTS) if all(len(need) == 1 for need in needs) else None
+        every = alone or parts(listing.boxes, _PARTS)
     if every is None:
         return None
     count = cache(lambda axis, values: len(atoms(axis, values)))

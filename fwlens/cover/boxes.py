@@ -3,9 +3,10 @@
 A rule is a box: every source x every destination x every service. A *maximal* box is one that nothing can be added to.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import combinations, product, zip_longest
 from random import Random
 from typing import Final
 
@@ -14,6 +15,7 @@ Cell = tuple[str, ...]
 Box = tuple[frozenset[str], ...]
 """A product: every combination of a value of each set."""
 
+_NONE: Final[frozenset[str]] = frozenset()
 _PATHS: Final = 2
 _STRAY: Final = 0.1
 TOO_MANY: Final = 20_000
@@ -146,13 +148,31 @@ def parts(boxes: Sequence[Box], most: int) -> list[Box] | None:
     return sorted(found, key=sort_key)
 
 
-def _parts_of(box: Box) -> int:
+def parts_with_own(boxes: Sequence[Box], most: int) -> list[Box] | None:
+    """Of the parts of maximal boxes those that hold all cells which no other box holds, each once, in their order.
+
+    Where boxes with cells of their own hold all cells between them, no others can be in a cover with the fewest boxes.
+    None where they do not, or where there would be more than `most`.
+    """
+    times = Counter(cell for box in boxes for cell in cells_of(box))
+    own = {box: hull(cells) for box in boxes if (cells := [cell for cell in cells_of(box) if times[cell] == 1])}
+    if len({cell for box in own for cell in cells_of(box)}) < len(times):
+        return None
+    if sum(_parts_of(box, inner) for box, inner in own.items()) > most:
+        return None
+    found = [part for box, inner in own.items() for part in product(*map(_subsets, box, inner))]
+    return sorted(found, key=sort_key)
+
+
+def _parts_of(box: Box, inner: Box = ()) -> int:
     count = 1
-    for values in box:
-        count *= (1 << len(values)) - 1
+    for values, kept in zip_longest(box, inner, fillvalue=_NONE):
+        count *= (1 << len(values) - len(kept)) - (not kept)
     return count
 
 
-def _subsets(values: frozenset[str]) -> list[frozenset[str]]:
-    ordered = sorted(values)
-    return [frozenset(chosen) for count in range(1, len(ordered) + 1) for chosen in combinations(ordered, count)]
+def _subsets(values: frozenset[str], kept: frozenset[str] = _NONE) -> list[frozenset[str]]:
+    """The subsets that hold what is kept and at least one value."""
+    others = sorted(values - kept)
+    sizes = range(0 if kept else 1, len(others) + 1)
+    return [kept.union(chosen) for count in sizes for chosen in combinations(others, count)]

@@ -18,11 +18,26 @@ from fwlens import flow
 from fwlens.errors import FwlensError
 from fwlens.flow import Span
 from fwlens.ledger import ALLOWED, Ledger, Share, add_up
-from fwlens.source import azdiag, azfw, elsewhere, files, flowlog, folded, quiet, records, skim, tabular, traffic
+from fwlens.source import (
+    azdiag,
+    azfw,
+    columnar,
+    elsewhere,
+    files,
+    flowlog,
+    folded,
+    quiet,
+    records,
+    second,
+    tabular,
+    traffic,
+)
 from fwlens.source.crowd import Crowd, Wanted
 from fwlens.source.files import PEEK, Container, Content, Input
 from fwlens.source.flowlog import Tuples
-from fwlens.source.format import COMMON, FOLDED, NO_FLOWS, ROWS, Fault, Format, present, raw_rows, rows_of
+from fwlens.source.format import COMMON, NO_FLOWS, ROWS, Fault, Format, raw_rows, rows_of
+from fwlens.source.tables import columns_in, with_table
+from fwlens.twin import Twin
 
 FORMATS: Final = (azfw.FORMAT, azdiag.FORMAT, flowlog.FORMAT, traffic.FORMAT)
 
@@ -42,7 +57,10 @@ FORBIDDEN: Final = "cannot be read"
 UNREAD: Final = (FORBIDDEN, files.TORN)
 """Reasons for which rows of an input are lost that nobody can count."""
 _EXPORT: Final = "Export Azure Firewall, NSG or VNet flow logs as JSON, CSV or Parquet."
+_CUT_PARQUET: Final = "the Parquet file is damaged: what follows is lost. Fetch it again."
 _WORKERS: Final = 2
+_SLICE: Final = 10_000
+"""So many records are decoded at once: decoded they take several times the memory of their texts."""
 
 Progress = Callable[[int, int], None]
 """Told how many of how many files are read."""
@@ -91,6 +109,13 @@ class _Reading:
             self.rows_read += fault[1]
             self.set_aside.append(fault)
 
+    def pass_over(self, counted: Iterable[tuple[str, int, int]]) -> None:
+        """Rows that are only counted, by the name of their table: how many, and the line of the first."""
+        for table, rows, line in counted:
+            self.lose([(f"{_TABLES[table]}: {NO_FLOWS}" if table in _FLOWLESS else ALLOWED, rows, line)])
+            self.formats.add(_FORMAT_OF[table])
+            self.tables.add(_TABLES[table])
+
     def take(self, form: Format, raw: pl.LazyFrame) -> None:
         """Raw rows of one format as entries."""
         self.formats.add(form.name)
@@ -122,6 +147,7 @@ def read(
     stdin: IO[bytes] | None = None,
     progress: Progress | None = None,
     tenant: str | None = None,
+    twin: Twin | None = None,
 ) -> Flows:
     """Read every log behind the paths into folded flows and a ledger that closes.
 
@@ -132,16 +158,24 @@ def read(
 
     Allowed entries are only counted unless `with_allowed`, those outside the `span` never used. `progress` is told
     after each file. Faults are in the answer and the rest is read; a file in a folder that is no log is told in the
-    ledger only.
+    ledger only. A `twin` reads blobs at the same time.
     """
     with contextlib.ExitStack() as stay:
         everywhere = [*elsewhere.inputs(paths, span, tenant, stay), *places]
-        return _read_all(everywhere, Wanted(span, with_allowed), stdin, progress)
+        return _read_all(everywhere, Wanted(span, with_allowed), stdin, progress, twin)
 
 
-def _read_all(everywhere: Sequence[Input], wanted: Wanted, stdin: IO[bytes] | None, progress: Progress | None) -> Flows:
+def _read_all(
+    everywhere: Sequence[Input],
+    wanted: Wanted,
+    stdin: IO[bytes] | None,
+    progress: Progress | None,
+    twin: Twin | None,
+) -> Flows:
     crowd, readings, faults, tags, subnets = Crowd(wanted), list[_Reading](), [], [], set[tuple[str, str]]()
-    for reading in _ahead(lambda place: _read_input(_Reading(place, wanted), stdin), everywhere):
+    for reading in _ahead(
+        lambda place: _read_input(_Reading(place, wanted), stdin, twin), everywhere, 3 if twin else _WORKERS
+    ):
         crowd.add(reading.place.label, reading.tuples, reading.entries, reading.origins)
         subnets |= reading.subnets
         readings.append(replace(reading, tuples=[], entries=[], origins=[], subnets=set(), service_tags=None))
@@ -157,27 +191,30 @@ def _read_all(everywhere: Sequence[Input], wanted: Wanted, stdin: IO[bytes] | No
         faults.append(f"{several if len(everywhere) > 1 else alone} that fwlens knows. {_EXPORT}")
     slots = crowd.settle()
     ledger = add_up(reading.share(crowd) for reading in readings)
+    rows = flow.fold(slots) if wanted.span.every else slots.drop("slot")
     used = tuple((place, slot, rows) for (place, slot), rows in sorted(crowd.used_in.items(), key=str))
     unread = tuple(reading.place.label for reading in readings if reading.unread)
-    return Flows(
-        flow.fold(slots), ledger, slots, tuple(sorted(tags)), tuple(faults), tuple(sorted(subnets)), used, unread
-    )
+    return Flows(rows, ledger, slots, tuple(sorted(tags)), tuple(faults), tuple(sorted(subnets)), used, unread)
 
 
-def _ahead(one: Callable[[Input], _Reading], places: Iterable[Input]) -> Iterator[_Reading]:
-    """Each file as it was read, in order; no more than `_WORKERS` of them wait, however slowly they are used."""
+def _ahead(one: Callable[[Input], _Reading], places: Iterable[Input], most: int) -> Iterator[_Reading]:
+    """Each file as it was read, in order; no more than `most` of them wait, however slowly they are used."""
     with ThreadPoolExecutor(_WORKERS) as pool:
         coming = deque[Future[_Reading]]()
         for place in places:
-            if len(coming) == _WORKERS:
+            if len(coming) == most:
                 yield coming.popleft().result()
             coming.append(pool.submit(one, place))
         while coming:
             yield coming.popleft().result()
 
 
-def _read_input(reading: _Reading, stdin: IO[bytes] | None) -> _Reading:
+def _read_input(reading: _Reading, stdin: IO[bytes] | None, twin: Twin | None) -> _Reading:
     place = reading.place
+    is_file = twin is not None and place.fetch is None and place.path != files.STDIN
+    if twin and is_file and (found := twin.ask(place.path, with_allowed=reading.wanted.with_allowed)) is not None:
+        reading.take_tuples(second.unpacked(found))
+        return reading
     try:
         content = files.load(place, stdin)
     except IsADirectoryError:
@@ -228,36 +265,27 @@ def _read_content(reading: _Reading, content: Content) -> None:
         case Container.JSON_LINES:
             _read_lines(reading, content)
         case Container.DOCUMENT | Container.VALUES:
-            tuples = _flow_log(content.data, with_allowed=reading.wanted.with_allowed)
+            tuples = second.flow_log(content.data, with_allowed=reading.wanted.with_allowed)
             if tuples is not None:
                 reading.take_tuples(tuples)
                 return
             texts, faults = records.cut(content.data)
             reading.lose(faults)
             _read_texts(reading, texts)
+        case Container.PARQUET:
+            file = reading.place.path if content.in_place else content.data
+            for piece in columnar.pieces(file, COLUMNS, FORMATS, with_allowed=reading.wanted.with_allowed):
+                reading.lose(piece.faults)
+                if piece.faults and reading.formats:
+                    reading.unread, reading.fault = True, f"{reading.place.label}: {_CUT_PARQUET}"
+                reading.pass_over(piece.counted)
+                if piece.rows.width:
+                    _read_rows(reading, piece.rows)
         case _:
-            frame, faults = _table_of(content)
+            frame, faults = tabular.read_table(content, _MARKS)
             reading.lose(faults)
             if frame.width:
                 _read_rows(reading, frame)
-
-
-def _flow_log(data: bytes, *, with_allowed: bool) -> Tuples | None:
-    """The tuples of a whole flow log, None for anything else."""
-    tuples = skim.skim(data, with_allowed=with_allowed)
-    if tuples is None and (records_of := flowlog.decode_blob(data)) is not None:
-        return flowlog.gather([(records_of, data, 1)], with_allowed=with_allowed)
-    return tuples
-
-
-def _table_of(content: Content) -> tuple[pl.DataFrame, list[Fault]]:
-    if content.container is Container.PARQUET:
-        return tabular.read_parquet(content.data)
-    if content.container is Container.ARROW:
-        return tabular.read_arrow(content.data)
-    if content.container is Container.ANSWER:
-        return tabular.read_answer(content.data)
-    return tabular.read_csv(content.data, _MARKS)
 
 
 def _read_lines(reading: _Reading, content: Content) -> None:
@@ -271,11 +299,7 @@ def _read_lines(reading: _Reading, content: Content) -> None:
         texts, others = judged(content)
     except pl.exceptions.ComputeError:
         texts, others = judged(records.mended(content, reading.place.path))
-    for table, rows, line in others.rows():
-        reason = f"{_TABLES[table]}: {NO_FLOWS}" if table in _FLOWLESS else ALLOWED
-        reading.lose([(reason, rows, line)])
-        reading.formats.add(_FORMAT_OF[table])
-        reading.tables.add(_TABLES[table])
+    reading.pass_over(others.rows())
     _read_texts(reading, texts)
 
 
@@ -294,35 +318,10 @@ def _read_texts(reading: _Reading, texts: pl.DataFrame) -> None:
         texts = texts.filter(~is_flow_log)
     if pieces:
         reading.take_tuples(flowlog.gather(pieces, with_allowed=reading.wanted.with_allowed))
-    if texts.height:
-        frame, faults = records.columns_of(texts, _columns_in(texts))
+    for some in texts.iter_slices(_SLICE):
+        frame, faults = records.columns_of(some, columns_in(some, FORMATS))
         reading.lose(faults)
         _read_rows(reading, frame)
-
-
-def _columns_in(texts: pl.DataFrame) -> tuple[str, ...]:
-    """The columns of those formats that the texts hold a column of: decoding looks for each, found or not."""
-    text = pl.col("text").str
-    marks = {form.name: [f'"{name}' for name in form.columns] for form in FORMATS if form.columns}
-    folded = text.contains(f'"{ROWS}"', literal=True).any()
-    found = {name: text.contains_any(columns).any() for name, columns in marks.items()}
-    there = texts.select(folded=folded, **found).row(0, named=True)
-    columns = (name for form in FORMATS if there.get(form.name) for name in form.columns)
-    return tuple(dict.fromkeys((*columns, *(FOLDED if there["folded"] else ()))))
-
-
-def _with_table(raw: pl.DataFrame) -> pl.DataFrame:
-    """Raw rows with the `table` they belong to: as they say, else as their columns tell, else null."""
-    named = pl.col("tables").list.eval(pl.element().replace_strict(_TABLES, default=None, return_dtype=pl.String))
-    raw = raw.with_columns(table=named.list.drop_nulls().list.first())
-    if not raw["table"].null_count():
-        return raw
-    told = [
-        pl.when(pl.all_horizontal(present(name).is_not_null() for name in columns)).then(pl.lit(table))
-        for form in FORMATS
-        for table, columns in form.marks
-    ]
-    return raw.with_columns(table=pl.coalesce("table", *told))
 
 
 def _read_rows(reading: _Reading, frame: pl.DataFrame) -> None:
@@ -332,7 +331,7 @@ def _read_rows(reading: _Reading, frame: pl.DataFrame) -> None:
         reading.take(folded.FORMAT, frame.lazy())
         reading.origins.append(folded.origins(frame, reading.place.label))
         return
-    raw = _with_table(raw_rows(frame, _COLUMNS))
+    raw = with_table(raw_rows(frame, _COLUMNS), FORMATS)
     reading.rows_read += rows_of(raw)
     if not raw.height and "stands" in raw.columns:
         reading.formats.add(_QUIET)

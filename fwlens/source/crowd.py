@@ -19,7 +19,7 @@ from fwlens.source.format import Fault, Format, entries_of
 
 _OUTSIDE: Final = "outside the time that was asked for (--since, --until)"
 _NOTHING: Final = flow.empty().insert_column(0, pl.lit(None, flow.TIME).alias("slot"))
-_CROWD: Final = 200_000
+_CROWD: Final = 100_000
 _CROWD_BYTES: Final = 8_000_000
 _MERGE_AT: Final = 2_000_000
 
@@ -75,7 +75,8 @@ class Crowd:
         """All flows, folded within each slot."""
         self._split()
         self._conform()
-        return flow.fold(pl.concat(self.flows), "slot")
+        every, self.flows = pl.concat(self.flows), []
+        return flow.fold(every, "slot")
 
     def _split(self) -> None:
         if any(each.texts for _, each in self.tuples):

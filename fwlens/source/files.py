@@ -127,18 +127,18 @@ def _mode(path: Path) -> int | None:
 def load(place: Input, stdin: IO[bytes] | None) -> Content:
     """The bytes of a place, unzipped, in UTF-8 without a byte-order mark. Raises OSError as `open` does.
 
-    Large JSON Lines stay where they are: `data` holds their beginning only and `in_place` says so.
+    Large JSON Lines and Parquet stay where they are: `data` holds their beginning only and `in_place` says so.
     """
     if place.fetch is not None:
         data = place.fetch()
     elif place.path == STDIN:
         data = stdin.read() if stdin else b""
     else:
-        with Path(place.path).open("rb") as file:
-            head = file.read(PEEK)
+        with Path(place.path).open("rb", buffering=0) as file:  # a buffer would mean one more copy of a large file
+            head = _head(file)
             if len(head) == PEEK and file.seekable() and place.path == place.label and _stays(head):
-                return Content(Container.JSON_LINES, head, in_place=True)
-            data = head + file.read() if len(head) < PEEK or not file.seekable() else _whole(file)
+                return Content(recognise(head), head, in_place=True)
+            data = head + file.readall() if len(head) < PEEK or not file.seekable() else _whole(file)
     torn = ""
     if data.startswith(_GZIP):
         data, torn = _unzipped(data)
@@ -146,12 +146,22 @@ def load(place: Input, stdin: IO[bytes] | None) -> Content:
     return Content(recognise(data), data, torn)
 
 
-def _whole(file: IO[bytes]) -> bytes:
+def _head(file: io.FileIO) -> bytes:
+    """The beginning of a file; a pipe gives it piece by piece."""
+    head = b""
+    while len(head) < PEEK and (piece := file.read(PEEK - len(head))):
+        head += piece
+    return head
+
+
+def _whole(file: io.FileIO) -> bytes:
     file.seek(0)
-    return file.read()
+    return file.readall()
 
 
 def _stays(head: bytes) -> bool:
+    if head.startswith(b"PAR1"):
+        return True
     return b"\n" in head and not head.startswith((_GZIP, _BOM)) and recognise(head) is Container.JSON_LINES
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import polars as pl
 
+from fwlens.source.files import Container, Content
 from fwlens.source.format import NOT_DECODED, Fault, paired, plain_name
 from fwlens.source.records import frame_of, placed, text_of
 
@@ -55,6 +56,15 @@ class _Answer(msgspec.Struct):
 
 
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
+
+
+def read_table(content: Content, marks: tuple[tuple[str, ...], ...]) -> tuple[pl.DataFrame, list[Fault]]:
+    """A table in any container but Parquet, as texts."""
+    if content.container is Container.ARROW:
+        return read_arrow(content.data)
+    if content.container is Container.ANSWER:
+        return read_answer(content.data)
+    return read_csv(content.data, marks)
 
 
 def has_marks(header: list[str], marks: tuple[tuple[str, ...], ...]) -> bool:
@@ -150,19 +160,8 @@ def _line_by_line(body: bytes, names: list[str], separator: str, faults: list[Fa
     return pl.DataFrame(rows, schema={"line": pl.UInt32, **dict.fromkeys(names, pl.String)}, orient="row")
 
 
-def read_parquet(data: bytes) -> tuple[pl.DataFrame, list[Fault]]:
-    """A Parquet file with every plain column as text; `line` is the number of the row.
-
-    Arrow reads it and makes the texts: polars' own reader ends the whole process on some damaged files.
-    """
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    return _checked(lambda: parquet.ParquetFile(pa.BufferReader(data)).read(use_threads=False), BROKEN_PARQUET)
-
-
 def read_arrow(data: bytes) -> tuple[pl.DataFrame, list[Fault]]:
-    """A file of Arrow's IPC format (Feather, and what Spark hands out), likewise."""
+    """A file of Arrow's IPC format (Feather, and what Spark hands out): plain columns as texts, rows by number."""
     import pyarrow as pa
 
     return _checked(lambda: pa.ipc.open_file(pa.BufferReader(data)).read_all(), BROKEN_ARROW)
@@ -178,6 +177,13 @@ def _checked(read: "Callable[[], pa.Table]", broken: str) -> tuple[pl.DataFrame,
         names = named(table.column_names)
     except (pa.ArrowException, OSError, ValueError):
         return pl.DataFrame(), [(broken, 1, 1)]
+    return texts_of(table, names).with_row_index("line", offset=1), []
+
+
+def texts_of(table: "pa.Table", names: list[str]) -> pl.DataFrame:
+    """Every plain column of a table of Arrow as text."""
+    import pyarrow as pa
+
     texts = []
     for name, column in zip(names, table.columns, strict=True):
         if pa.types.is_timestamp(column.type):
@@ -190,7 +196,7 @@ def _checked(read: "Callable[[], pa.Table]", broken: str) -> tuple[pl.DataFrame,
                         pa.large_string(),
                     )
                 texts.append(pl.Series(name, column.cast(pa.large_string())))
-    return pl.DataFrame(texts).with_row_index("line", offset=1), []
+    return pl.DataFrame(texts)
 
 
 def read_answer(data: bytes) -> tuple[pl.DataFrame, list[Fault]]:

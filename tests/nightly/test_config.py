@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from fwlens.cli import app
+from fwlens.cli.commands import app
 from fwlens.cli.nightly import nightly
 from fwlens.config import OPTIONS, SPANS, Settings, read, settle, shown
 from fwlens.errors import FwlensError

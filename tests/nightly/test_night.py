@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from fwlens import catalog
 from fwlens.answer import to_json
-from fwlens.cli import app
+from fwlens.cli.commands import app
 from fwlens.diff import Diff, Undocumented, diff
 from fwlens.document import parse
 from fwlens.errors import FwlensError

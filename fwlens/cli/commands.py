@@ -1,0 +1,284 @@
+"""Knows the commands, with the words that --help says of them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fwlens.cli import emit as emitting
+from fwlens.cli.afar import Afar, reading
+from fwlens.cli.asking import advise, asked, flows_of, matched_of, plainly, shaped
+from fwlens.cli.look import catalog_app, tags_app
+from fwlens.cli.nightly import nightly
+from fwlens.cli.options import (
+    AnswerForm,
+    AnswerFormat,
+    AtMost,
+    Below,
+    Breadth,
+    Breadths,
+    Catalogs,
+    DnsProxy,
+    FlowsForm,
+    FlowsFormat,
+    Form,
+    Format,
+    IpGroups,
+    Logs,
+    Never,
+    Output,
+    Place,
+    Platforms,
+    Profiles,
+    Region,
+    Rollback,
+    Since,
+    Slot,
+    Subnets,
+    TagFile,
+    Taken,
+    TargetName,
+    Until,
+    WithAllowed,
+)
+from fwlens.cli.pull import pull
+from fwlens.cli.query import query_app
+from fwlens.cli.report import report
+from fwlens.cli.runs import config_app, runs_app
+from fwlens.cli.scale import put_flows, scale_app
+from fwlens.cli.terminal import leave, put, tell
+
+app = typer.Typer(
+    help="From denied flows in Azure's network logs to the fewest documented allow rules. "
+    "Changes nothing in Azure, and asks a service only if an option names it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(catalog_app, name="catalog")
+app.add_typer(tags_app, name="tags")
+app.add_typer(query_app, name="query")
+app.add_typer(emitting.emit_app)
+app.add_typer(runs_app, name="runs")
+app.add_typer(config_app, name="config")
+app.add_typer(scale_app, name="scale")
+
+
+def _version(asked_for: bool) -> None:
+    """What `--version` prints, before a command is asked for."""
+    if asked_for:
+        from importlib.metadata import version
+
+        put(f"fwlens {version('fwlens')}\n".encode(), None)
+        raise typer.Exit
+
+
+@app.callback()
+def program(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options of the program itself."""
+
+
+@app.command()
+@reading
+def recommend(
+    logs: Logs = None,
+    region: Region = None,
+    profile: Profiles = None,
+    platform: Platforms = None,
+    service_tags: TagFile = None,
+    catalog: Catalogs = None,
+    never_override: Never = None,
+    since: Since = None,
+    until: Until = None,
+    with_allowed: WithAllowed = False,
+    dns_proxy: DnsProxy = False,
+    subnet: Subnets = None,
+    breadth: Breadths = Breadth.OBSERVED,
+    at_most: AtMost = None,
+    curve: Annotated[bool, typer.Option("--curve", help="Print rules against surplus instead of the answer.")] = False,
+    form: AnswerFormat = AnswerForm.TABLE,
+    output: Place = None,
+    target: TargetName = None,
+    priority_below: Below = None,
+    priority_taken: Taken = None,
+    ip_groups: IpGroups = False,
+    rollback: Rollback = None,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 3 if there is something to allow.")] = False,
+    *,
+    afar: Afar,
+) -> None:
+    """The fewest documented allow rules for what was blocked, and everything else that was.
+
+    Example: fwlens recommend insights-logs/ --region westeurope --service-tags ServiceTags_Public.json
+    """
+    from fwlens import run, table
+
+    ask = asked(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed, afar)
+    ask = shaped(ask, platform, subnet, breadth, at_most, dns_proxy=dns_proxy)
+    file = Path(output) if output else None
+    is_text = form not in (AnswerForm.TABLE, AnswerForm.JSON)
+    place = emitting.options(target, priority_below, priority_taken, ip_groups=ip_groups) if is_text else None
+    if place is None and not curve:
+        plainly(ask, file, as_json=form is AnswerForm.JSON, check=check)
+        return
+    found = matched_of(ask)
+    said, more = run.answered(ask, found, with_curve=curve)
+    if place is None:
+        put(table.curve([(step.rules, step.surplus) for step in more.curve], as_json=form is AnswerForm.JSON), file)
+    else:
+        emitting.write(said.recommendations, form.value, place, output, rollback)
+        tell(emitting.handed_back(said.unsaid))
+    advise(ask, found)
+    leave(found.flows, failed=is_text and bool(said.unsaid), check=check and bool(said.recommendations or said.unsaid))
+
+
+@app.command()
+@reading
+def flows(
+    logs: Logs = None,
+    since: Since = None,
+    until: Until = None,
+    with_allowed: WithAllowed = False,
+    form: FlowsFormat = FlowsForm.TABLE,
+    slot: Slot = None,
+    output: Output = None,
+    *,
+    afar: Afar,
+) -> None:
+    """What was read: folded flows and the ledger, before anything is matched.
+
+    With --format parquet -o flows.parquet the flows are a log themselves: fwlens recommend flows.parquet
+    """
+    from fwlens import answer, run, table
+
+    if slot and form is not FlowsForm.PARQUET:
+        raise typer.BadParameter("is for --format parquet.", param_hint="'--slot'")
+    every = run.how_long(slot) if slot else None
+    read = flows_of(asked(logs, None, None, None, None, None, since, until, with_allowed, afar), every)
+    if form is FlowsForm.PARQUET:
+        put_flows(read.slots if slot else read.rows, read.ledger, read.faults, output)
+    elif form is FlowsForm.JSON:
+        put(answer.json_of_flows(read.rows, read.ledger), output)
+    else:
+        put(table.flows_as_text(read.rows, read.ledger), output)
+    leave(read)
+
+
+@app.command()
+@reading
+def match(
+    logs: Logs = None,
+    region: Region = None,
+    profile: Profiles = None,
+    service_tags: TagFile = None,
+    catalog: Catalogs = None,
+    never_override: Never = None,
+    since: Since = None,
+    until: Until = None,
+    with_allowed: WithAllowed = False,
+    form: Format = Form.TABLE,
+    output: Output = None,
+    *,
+    afar: Afar,
+) -> None:
+    """Every flow with its verdict and the requirement that explains it."""
+    from fwlens import answer, run, table
+
+    found = matched_of(
+        asked(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed, afar)
+    )
+    if form is Form.JSON:
+        put(answer.json_of_flows(found.rows, found.flows.ledger, answer.MATCHED_SCHEMA), output)
+    else:
+        put(table.flows_as_text(found.rows, found.flows.ledger), output)
+    tell(run.advice(found))
+    leave(found.flows)
+
+
+@app.command()
+@reading
+def verify(
+    document: Annotated[Path, typer.Argument(metavar="RECOMMENDATIONS.json", help="An answer in JSON, edited or not.")],
+    logs: Logs = None,
+    service_tags: TagFile = None,
+    catalog: Catalogs = None,
+    since: Since = None,
+    until: Until = None,
+    *,
+    afar: Afar,
+) -> None:
+    """Check a set of rules against logs: which rule is idle, what stays blocked, what is allowed and must not be.
+
+    Exits with 1 if anything is wrong. Example: fwlens verify recommendations.json insights-logs/
+    """
+    from fwlens import document as documents
+    from fwlens import run, table
+
+    read = documents.read(document)
+    ask = asked(
+        logs,
+        read.asked.region,
+        list(read.profiles),
+        service_tags,
+        catalog,
+        list(read.never_override),
+        since,
+        until,
+        False,
+        afar,
+    )
+    found = matched_of(ask)
+    certificate = run.verified(read, found)
+    put(table.certificate(certificate).encode() or b"No rules, and nothing that needs one.\n", None)
+    tell(run.other_tags(read, found) or run.advice(found))
+    leave(found.flows)
+    if certificate.faults:
+        raise typer.Exit(1)
+
+
+@app.command()
+@reading
+def backtest(
+    logs: Logs = None,
+    train: Annotated[str, typer.Option("--train", help="How long rules are learned: 6d, 12h.")] = "6d",
+    test: Annotated[str, typer.Option("--test", help="How long they are then tried: 1d, 6h.")] = "1d",
+    region: Region = None,
+    profile: Profiles = None,
+    platform: Platforms = None,
+    service_tags: TagFile = None,
+    catalog: Catalogs = None,
+    never_override: Never = None,
+    dns_proxy: DnsProxy = False,
+    subnet: Subnets = None,
+    breadth: Breadths = Breadth.OBSERVED,
+    form: Format = Form.TABLE,
+    output: Output = None,
+    *,
+    afar: Afar,
+) -> None:
+    """What rules learned on the first days would have missed, or opened in vain, on the next; rolling backwards.
+
+    Example: fwlens backtest insights-logs/ --train 6d --test 1d --breadth documented
+    """
+    from fwlens import answer as answers
+    from fwlens import backtest as tests
+    from fwlens import run, table
+
+    ask = asked(logs, region, profile, service_tags, catalog, never_override, None, None, False, afar)
+    ask = shaped(ask, platform, subnet, breadth, dns_proxy=dns_proxy)
+    learned, tried = run.how_long(train), run.how_long(test)
+    read = flows_of(ask, every=tests.slot(learned, tried), reach=learned + tried)
+    found = list(tests.trials(ask, read, learned, tried))
+    put(answers.trials_to_json(found) if form is Form.JSON else table.trials(found).encode(), output)
+    leave(read)
+
+
+app.command()(report)
+app.command()(nightly)
+app.command()(pull)

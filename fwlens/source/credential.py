@@ -25,7 +25,7 @@ AUTHORITIES: Final[dict[str, str | None]] = {
 """Where a cloud signs people in."""
 
 _READ_SECONDS: Final = 20  # whatever swallows what asks for a managed identity must not hold up an outage
-_REFRESH_SECONDS: Final = 300
+_REFRESH_SECONDS: Final = 600
 _AADSTS: Final = re.compile(r"AADSTS[0-9]{4,8}")
 _UNTRUSTED: Final = re.compile("CERTIFICATE_VERIFY_FAILED")
 _TRIED: Final = re.compile(r"^\s*(?:Attempted credentials:\s*)?(\w+Credential): (.*)$", re.MULTILINE)

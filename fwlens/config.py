@@ -20,6 +20,8 @@ from fwlens.rule import Platform
 
 FILE: Final = "fwlens.toml"
 """Where options are looked for unless `--config` names another file; it may be missing."""
+LAKES: Final = ("abfs://", "abfss://", "az://", "adl://", "azure://")
+"""How the address of a store in a data lake begins."""
 _SPAN: Final = re.compile(r"([0-9]{1,4})([mhdw])")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
@@ -196,18 +198,34 @@ def _judged(name: str, value: Any) -> Iterator[str]:
             _span(value)
         elif name == "region" and value is not None:
             names.region(value)
-        elif name in ("store", "reports") and not value.strip():
-            yield "is empty."
+        elif name in ("store", "reports"):
+            yield from _place(name, value)
         elif name == "webhook_variable" and not _VARIABLE.fullmatch(value):
             yield "names the variable of the environment that holds the address, such as FWLENS_WEBHOOK."
     except FwlensError as error:
         yield str(error)
 
 
+def _place(name: str, value: str) -> Iterator[str]:
+    """What is wrong with where results go. The value is not repeated: what follows a `?` may be a secret."""
+    if not value.strip():
+        yield "is empty."
+    elif name == "reports" and "://" in value:
+        yield "is a folder of this machine, such as a mounted share; an address is none."
+    elif "://" in value and not value.startswith(LAKES):
+        yield "is a folder, or an address that begins with abfss://."
+    elif "://" in value and "?" in value:
+        yield "holds a '?'. A signature stands in the environment (AZURE_STORAGE_SAS_TOKEN) and never here."
+
+
 def _together(all_of: Settings) -> Iterator[tuple[str, str]]:
     """What is wrong with values that are right alone."""
     if not (all_of.logs or all_of.workspace or all_of.resource):
         yield "logs", "nothing to read: name a workspace, a resource, or logs (files, folders, blob addresses)."
+    for name in ("store", "reports"):
+        for log in all_of.logs:
+            if "://" not in getattr(all_of, name) and _is_within(getattr(all_of, name), log):
+                yield name, f"lies in {log}, which is read: the night would read what it wrote. Choose another place."
     if not timedelta(minutes=5) <= all_of.span("window") <= _DAY:
         yield "window", "a window is from 5m to 1d long."
     if not all_of.span("look_back"):
@@ -217,6 +235,14 @@ def _together(all_of: Settings) -> Iterator[tuple[str, str]]:
             yield name, "has to be at least three days longer than look_back and overlap together."
     if all_of.span("overlap") > 2 * _DAY:
         yield "overlap", "an overlap of more than 2d is asked for every night again."
+
+
+def _is_within(place: str, log: str) -> bool:
+    """Whether a folder lies in what is read. The store's tables are flows to whoever reads them."""
+    try:
+        return "://" not in log and Path(place).resolve().is_relative_to(Path(log).resolve())
+    except (OSError, ValueError):  # no path at all, or a circle of links: reading it says so
+        return False
 
 
 def _beside(path: Path, value: str | Texts | None) -> Any:

@@ -74,12 +74,16 @@ def _sent(address: str, said: bytes) -> tuple[str, bool]:
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT) as reply:  # noqa: S310
             reply.read(1000)
+            if reply.url != request.full_url:  # a page that says nothing of the notice: a redirect loses what is posted
+                return "The webhook leads to another address, and nobody was told there.", False
     except urllib.error.HTTPError as error:
         error.close()
         return f"The webhook answered {error.code}.", error.code in _AGAIN
     except (urllib.error.URLError, http.client.HTTPException, ssl.SSLError, OSError, ValueError) as error:
         cause = getattr(error, "reason", error)
-        why = cause.strerror if isinstance(cause, OSError) and cause.strerror else type(cause).__name__
+        why = type(cause).__name__
+        if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, ssl.SSLError):  # may name the host
+            why = cause.strerror
         return f"The webhook could not be reached ({why}).", True
     return "", False
 

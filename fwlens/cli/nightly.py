@@ -3,12 +3,12 @@
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fwlens.source.files import Input
 
 CONFIG = Path("fwlens.toml")
+_YEARS: Final = range(2000, 2199)  # what queries for arrivals reach
 
 
 class CloudName(StrEnum):
@@ -138,9 +139,16 @@ def _night(settings: "Settings", until: str | None, log: Log, *, dry_run: bool) 
     from fwlens.store import hold, is_remote
 
     now = time.time()
-    local = not is_remote(settings.store)
-    lock = hold(Path(settings.store), datetime.fromtimestamp(now, UTC)) if local and not dry_run else nullcontext()
-    with lock, _planned(settings, until, now, log, dry_run=dry_run) as plan:
+    begin = datetime.fromtimestamp(now, UTC)
+    with ExitStack() as stay:
+        try:
+            if not dry_run and not is_remote(settings.store):
+                stay.enter_context(hold(Path(settings.store), begin))
+            plan = stay.enter_context(_planned(settings, until, now, log, dry_run=dry_run))
+        except FwlensError as error:
+            if settings.notify and not dry_run:
+                nights.not_begun(begin, str(error), _post(settings), log)
+            raise
         try:
             outcome = nights.night(plan, log)
         except Exception as error:  # nobody watches: whatever stops a night is kept and told
@@ -166,6 +174,11 @@ def _planned(settings: "Settings", until: str | None, now: float, log: Log, *, d
     from fwlens.store import Store
 
     end = when(until, now) if until else datetime.fromtimestamp(now, UTC) - settings.span("lag")
+    if end.year not in _YEARS:
+        said = f"--until {until}" if until else "This machine's clock"
+        raise FwlensError(
+            f"{said}: no log is of the year {end.year}. Give a time like 2026-11-20T22:00 or set the clock."
+        )
     with ExitStack() as stay:
         yield Night(
             store=Store(settings.store, store_options(settings, stay)),
@@ -221,7 +234,7 @@ def _workspaces(settings: "Settings", stay: ExitStack, log: Log) -> "Sequence[Wo
             window = Window(*stretch.seen, stretch.begin, stretch.end)
             return pull(one, window, session=session, tell=tell, with_allowed=settings.with_allowed, slot=SLOT)
 
-        return Workspace(one.scopes[0].name, pulled)
+        return Workspace(one.scopes[0].name.lower(), pulled)  # an id that is written otherwise is the same place
 
     each = [replace(target, workspaces=(scope.name,), resources=()) for scope in target.scopes if scope.is_workspace]
     each += [replace(target, workspaces=(), resources=(one.name,)) for one in target.scopes if not one.is_workspace]

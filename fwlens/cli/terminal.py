@@ -97,7 +97,9 @@ def put(artefact: bytes | Iterable[bytes], output: Path | None) -> None:
 
 
 def say(text: str) -> None:
-    """A line for people."""
+    """A line for people; what a log or a server made up cannot move their cursor."""
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in text)
     sys.stderr.write(f"{text}\n")
 
 

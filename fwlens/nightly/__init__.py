@@ -28,7 +28,7 @@ from fwlens.report import SHARED_SCRIPT, plot_library, render
 from fwlens.store import Run, Store
 
 __all__ = [
-    "SLOT", "Logs", "Night", "Outcome", "Stretch", "TakenIn", "Workspace", "failed", "night", "run_name",
+    "SLOT", "Logs", "Night", "Outcome", "Stretch", "TakenIn", "Workspace", "failed", "night", "not_begun", "run_name",
     "table", "take_in", "tidy",
 ]  # fmt: skip
 
@@ -129,7 +129,7 @@ def night(plan: Night, tell: Tell) -> Outcome:
     tell("info", "report written", f"{outcome.folder}", {"folder": str(outcome.folder), "files": len(files)})
     plan.store.recommend(plan.run, recommended(told))
     if plan.post:
-        _notify(plan, notice(plan.run, told, found, outcome.folder / f"{_PAGE}.html", faults), tell)
+        _notify(plan.post, notice(plan.run, told, found, outcome.folder / f"{_PAGE}.html", faults), tell)
     plan.store.finish(_run(plan, outcome, name, started, files["diff.json"]))
     tell("info", "night done", table(outcome.diff, told).splitlines()[0], {"exit": outcome.exit})
     return outcome
@@ -142,7 +142,7 @@ def take_in(plan: Night, tell: Tell) -> TakenIn:
     def say(text: str) -> None:
         tell("warning", "kept", text, {})
 
-    for step in _steps(plan, say):
+    for step in _steps(plan, say, read.faults):
         if plan.dry_run:
             read.pending.append(replace(step, tags=()))
         elif step.taken:
@@ -164,19 +164,28 @@ def _put(store: Store, step: Step) -> None:
     store.put(step.source, progress, step.taken, step.replaced)
 
 
-def _steps(plan: Night, say: Callable[[str], None]) -> Iterator[Step]:
+def _steps(plan: Night, say: Callable[[str], None], faults: list[str]) -> Iterator[Step]:
+    """A workspace that cannot be read keeps no other from being read: it is a fault, and later nights go on from where
+    it stopped. Where nothing else is to be read, it stops the night."""
+    failed: list[FwlensError] = []
     for workspace in plan.workspaces:
-        yield from arrivals(
-            plan.store,
-            workspace,
-            plan.until,
-            look_back=plan.look_back,
-            step=plan.window,
-            overlap=plan.overlap,
-            with_allowed=plan.ask.with_allowed,
-            now=plan.clock(),
-            tell=say,
-        )
+        try:
+            yield from arrivals(
+                plan.store,
+                workspace,
+                plan.until,
+                look_back=plan.look_back,
+                step=plan.window,
+                overlap=plan.overlap,
+                with_allowed=plan.ask.with_allowed,
+                now=plan.clock(),
+                tell=say,
+            )
+        except FwlensError as error:
+            failed.append(error)
+    if failed and len(failed) == len(plan.workspaces) and not plan.logs:
+        raise failed[0]
+    faults += map(str, failed)
     if plan.logs:
         kept = floor(plan.until - plan.keep_flows, _DAY)
         with_allowed = plan.ask.with_allowed
@@ -218,9 +227,9 @@ def _tell_ledger(told: Answer, tell: Tell) -> None:
     tell("info", "ledger", text, {"rows": ledger.rows_read, "used": ledger.rows_used})
 
 
-def _notify(plan: Night, said: Notice, tell: Tell) -> None:
+def _notify(post: Callable[[Notice], str], said: Notice, tell: Tell) -> None:
     """Tell it; that it cannot be told is a warning, for the night itself went well."""
-    fault = plan.post(said) if plan.post else ""
+    fault = post(said)
     if fault:
         tell("warning", "not notified", fault, {})
     else:
@@ -266,7 +275,13 @@ def failed(plan: Night, why: str, tell: Tell) -> None:
     except FwlensError as error:
         tell("warning", "not kept", str(error), {})
     if plan.post:
-        _notify(plan, Notice(plan.run, "failed", f"fwlens: the night of {plan.run} failed. {why}"), tell)
+        _notify(plan.post, Notice(plan.run, "failed", f"fwlens: the night of {plan.run} failed. {why}"), tell)
+
+
+def not_begun(at: datetime, why: str, post: Callable[[Notice], str], tell: Tell) -> None:
+    """Tell a webhook that a night could not even begin, at this time (UTC): nobody else may hear of it."""
+    name = run_name(at)
+    _notify(post, Notice(name, "failed", f"fwlens: the night of {name} could not begin. {why}"), tell)
 
 
 def tidy(plan: Night, tell: Tell) -> None:

@@ -21,7 +21,7 @@ from fwlens.nightly.tiles import EPOCH, Stretch, Tile, tiles
 from fwlens.source import bloburl
 from fwlens.source.files import STDIN, Input, inputs
 from fwlens.source.storage import Blob, Storage
-from fwlens.store import Kept, Store, Taken, account_of
+from fwlens.store import Kept, Store, Taken, account_of, digest
 
 SLOT: Final = timedelta(hours=1)
 """How finely the store keeps apart when things happened."""
@@ -93,13 +93,15 @@ def found_in(paths: Iterable[str]) -> Iterator[Found]:
     if STDIN in every:
         raise FwlensError("Standard input cannot be read again tomorrow: name files, folders or blobs.")
     for place in inputs(str(Path(path).absolute()) for path in every):
+        # Names that are shown alike are of two files all the same: neither may take the place of the other.
+        label = place.label if place.label == place.path else f"{place.label} ({digest(place.path)[:8]})"
         try:
             told = Path(place.path).stat()
         except (OSError, ValueError):
-            yield Found(place.label, "", EPOCH, place)
+            yield Found(label, "", EPOCH, place)
             continue
         mark = f"{told.st_size}:{told.st_mtime_ns}:{told.st_dev}:{told.st_ino}"
-        yield Found(place.label, mark, datetime.fromtimestamp(told.st_mtime, UTC), place)
+        yield Found(label, mark, datetime.fromtimestamp(told.st_mtime, UTC), place)
 
 
 def blobs_in(storage: Storage, addresses: Iterable[str], since: datetime) -> Iterator[Found]:
@@ -136,7 +138,7 @@ def arrivals(
     Windows that were pulled before they had ended (`--until` may lie ahead of `now`) count as not there.
     """
     every = sorted(_stored(store, workspace), key=lambda one: one.begin)
-    stored = list(takewhile(lambda one: one.mark != _EARLY, every))
+    stored = _ended(every, now)
     early = tuple(one.id for one in every[len(stored) :])
     stretches = [Stretch(one.begin, one.end) for one in stored]
     done = store.progress(workspace.source) or 0
@@ -159,6 +161,16 @@ def arrivals(
         done = max(done, (window.end - EPOCH) // _MICROSECOND)
         yield Step(workspace.source, done, (taken,), (*early, *(one.id for one in covered)))
         early = ()
+
+
+def _ended(every: Sequence[Kept], now: datetime) -> list[Kept]:
+    """The windows that had ended when they were pulled, up to the first that had not.
+
+    A clock that was ahead took windows for ended that had not even begun: nothing could be in them, and what arrived
+    later would never be asked for. Where something is in them, it is today's clock that is wrong, and the store is not.
+    """
+    is_behind = any(one.begin >= now and one.account.rows_read for one in every)
+    return list(takewhile(lambda one: one.mark != _EARLY and (is_behind or one.end <= now), every))
 
 
 def _stored(store: Store, workspace: Workspace) -> Iterator[Kept]:

@@ -93,10 +93,13 @@ class Target:
 
     @property
     def scopes(self) -> tuple[Scope, ...]:
-        """Each workspace and resource once, in the order they were named."""
+        """Each workspace and resource once, in the order they were named; the case of ids tells nothing."""
         named = [Scope(each.strip().lower()) for each in self.workspaces]
         named += [Scope(each.strip().rstrip("/"), is_workspace=False) for each in self.resources]
-        return tuple(dict.fromkeys(named))
+        once: dict[str, Scope] = {}
+        for scope in named:
+            once.setdefault(scope.name.lower(), scope)
+        return tuple(once.values())
 
     @property
     def address(self) -> str:

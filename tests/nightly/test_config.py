@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 
 from fwlens.cli.commands import app
 from fwlens.cli.nightly import nightly
-from fwlens.config import OPTIONS, SPANS, Settings, read, settle, shown
+from fwlens.cli.terminal import say
+from fwlens.config import LAKES, OPTIONS, SPANS, Settings, read, settle, shown
 from fwlens.errors import FwlensError
+from fwlens.store import is_remote
 
 RUN = CliRunner()
 
@@ -98,6 +100,9 @@ id = 1
         ('logs = ["x"]\nkeep_flows = "8d"', "fwlens.toml:2: keep_flows: has to be at least three days longer than look_back and overlap together."),
         ('logs = ["x"]\noverlap = "3d"', "fwlens.toml:2: overlap: an overlap of more than 2d is asked for every night again."),
         ('logs = ["x"]\nstore = " "', "fwlens.toml:2: store: is empty."),
+        ('logs = ["x"]\nstore = "https://a.blob.core.windows.net/c?sig=hunter2"', "fwlens.toml:2: store: is a folder, or an address that begins with abfss://."),
+        ('logs = ["x"]\nstore = "abfss://c@a.dfs.core.windows.net/s?sig=hunter2"', "fwlens.toml:2: store: holds a '?'. A signature stands in the environment (AZURE_STORAGE_SAS_TOKEN) and never here."),
+        ('logs = ["x"]\nreports = "abfss://c@a.dfs.core.windows.net/r"', "fwlens.toml:2: reports: is a folder of this machine, such as a mounted share; an address is none."),
         ("logs = [", "fwlens.toml: is not TOML (Invalid value (at end of document))."),
         ('logs = ["x"]\nx y', "fwlens.toml:2: is not TOML (Expected '=' after a key in a key/value pair)."),
         ('logs = ["x"]\nplatform = "nsgs"', "fwlens.toml:2: platform: is one of azure-firewall, nsg, aml-managed-network."),
@@ -106,6 +111,24 @@ id = 1
 )  # fmt: skip
 def test_what_is_wrong_is_told(tmp_path: Path, text: str, said: str) -> None:
     assert faults(tmp_path, text) == [said]
+
+
+@pytest.mark.parametrize(("log", "where"), [("nights", "nights"), ("x/../nights/", "x/../nights"), (".", None)])
+def test_a_night_does_not_read_what_it_wrote(tmp_path: Path, log: str, where: str | None) -> None:
+    (said,) = faults(tmp_path, f'logs = ["{log}"]\nstore = "nights/store"\nreports = "{tmp_path}x"')
+    where = where or str(tmp_path)
+    assert said == (
+        f"fwlens.toml:2: store: lies in {where}, which is read: the night would read what it wrote. Choose another place."
+    )
+
+
+def test_a_store_beside_what_is_read_is_right(tmp_path: Path) -> None:
+    settled(tmp_path, 'logs = ["logs", "https://a.blob.core.windows.net/c/"]\nstore = "logs-store"\nreports = "r"')
+    settled(tmp_path, 'logs = ["logs\\u0000"]\nreports = "r"')
+
+
+def test_a_store_is_in_a_lake_wherever_its_address_may_begin_so() -> None:
+    assert all(is_remote(f"{lake}x") for lake in LAKES)
 
 
 def test_a_key_within_a_text_is_not_its_place(tmp_path: Path) -> None:
@@ -162,6 +185,13 @@ def test_a_wrong_configuration_ends_with_1_and_its_mistakes(tmp_path: Path) -> N
             "fwlens: there are 2 mistakes in the configuration.\n"
             "c.toml:1: at_most: expected a whole number >= 1.\nc.toml:2: notify: expected true or false, got a whole number.\n"
         )
+
+
+def test_a_mistake_cannot_move_a_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(FwlensError) as told:
+        settled(tmp_path, '"stor\\u001b[2J" = 1')
+    say(f"fwlens: {told.value}")
+    assert "stor\N{REPLACEMENT CHARACTER}[2J: there is no such option" in capsys.readouterr().err
 
 
 def test_options_are_shown_as_toml_writes_them() -> None:

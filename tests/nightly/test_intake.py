@@ -132,6 +132,42 @@ def test_an_end_that_has_not_come_yet_keeps_no_later_night_from_reading_on(tmp_p
     assert max(one.end for one in Store(str(tmp_path / "store")).inputs()) == T0 + 48 * H
 
 
+def test_what_a_clock_took_in_that_was_ahead_is_asked_for_again(tmp_path: Path) -> None:
+    world = Arrivals([(T0, seen(PYPI, 0))])
+    taking_in(tmp_path, T0 + 30 * H, world.workspace, clock=lambda: T0 + 31 * H)  # it is T0 + 1 h in truth
+    world.rows.append((T0 + 2 * H, seen(DOCKER, 120)))
+    taking_in(tmp_path, T0 + 3 * H, world.workspace, clock=lambda: T0 + 4 * H)
+    assert stored(tmp_path).equals(read([seen(PYPI, 0), seen(DOCKER, 120)]))
+    assert max(one.end for one in Store(str(tmp_path / "store")).inputs()) == T0 + 3 * H
+
+
+def test_a_clock_that_is_behind_what_has_arrived_takes_nothing_away(tmp_path: Path) -> None:
+    world = Arrivals([(T0, seen(PYPI, 0)), (T0 + 20 * H, seen(DOCKER, 1200))])
+    taking_in(tmp_path, T0 + 24 * H, world.workspace, clock=lambda: T0 + 25 * H)
+    asked = len(world.asked)
+    taking_in(tmp_path, T0 + 3 * H, world.workspace, clock=lambda: T0 + 4 * H)
+    assert len(world.asked) == asked
+    assert stored(tmp_path).equals(read([seen(PYPI, 0), seen(DOCKER, 1200)]))
+
+
+def refused(_: Stretch) -> Sequence[Input]:
+    raise FwlensError("workspace ws: no permission to read its logs.")
+
+
+def test_a_workspace_that_refuses_keeps_no_other_from_being_read(tmp_path: Path) -> None:
+    other = Arrivals([(T0, seen(DOCKER, 0))])
+    got = taking_in(tmp_path, T0 + H, Workspace("ws", refused), Workspace("other", other.pull))
+    assert got.faults == ["workspace ws: no permission to read its logs."]
+    assert stored(tmp_path).equals(read([seen(DOCKER, 0)]))
+    done = run(tmp_path, T0 + H, Workspace("ws", refused), Workspace("other", other.pull))
+    assert (done.exit, done.diff.appeared) == (1, ("docker/registry",))
+
+
+def test_where_no_workspace_can_be_read_and_nothing_else_is_there_the_night_stops(tmp_path: Path) -> None:
+    with pytest.raises(FwlensError, match="no permission"):
+        taking_in(tmp_path, T0 + H, Workspace("ws", refused), Workspace("other", refused))
+
+
 def test_two_workspaces_have_windows_of_their_own(tmp_path: Path) -> None:
     one, two = Arrivals([(T0, seen(PYPI, 0))]), Arrivals([(T0 + 9 * H, seen(DOCKER, 540))])
     taking_in(tmp_path, T0 + H, one.workspace)
@@ -283,6 +319,16 @@ def test_service_tags_among_the_logs_count_every_night(tmp_path: Path) -> None:
     answers = [run(tmp_path, T0 + 5 * H, files=[str(tmp_path / "logs")]).answer for _ in range(2)]
     assert [one.service_tags for one in answers] == [1, 1]
     assert labels(tmp_path) == ["a.json", "tags.json"]
+
+
+def test_files_whose_names_are_shown_alike_are_two_and_each_is_read_once(tmp_path: Path) -> None:
+    for name, entry in ((b"a\xff.json", PYPI), (b"a\xfe.json", DOCKER)):
+        (tmp_path / "logs").mkdir(exist_ok=True)
+        Path(tmp_path, "logs", os.fsdecode(name)).write_bytes(lines([seen(entry, 1)]))
+    for hours in (1, 2):
+        taking_in(tmp_path, T0 + hours * H, files=[str(tmp_path / "logs")])
+        assert stored(tmp_path).equals(read([seen(PYPI, 1), seen(DOCKER, 1)]))
+    assert len({one.id for one in Store(str(tmp_path / "store")).inputs()}) == 2
 
 
 def test_standard_input_is_no_place_to_come_back_to() -> None:

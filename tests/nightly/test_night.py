@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner, Result
 
 from fwlens import catalog
@@ -286,6 +288,30 @@ def test_a_night_that_fails_is_told_to_the_webhook_too(tmp_path: Path) -> None:
         f"fwlens: the night of 2026-11-21T03:00:00Z failed. {tmp_path}/reports/2026-11-21: cannot be written "
         "(Not a directory). Check --reports.",
     )
+
+
+def test_a_night_that_cannot_even_begin_is_told_to_the_webhook(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("x")
+    with receiving() as hook:
+        assert cli(tmp_path, "--notify", FWLENS_WEBHOOK=hook.address).exit_code == 1
+        assert cli(tmp_path, "--notify", "--profile", "nonesuch", FWLENS_WEBHOOK=hook.address).exit_code == 1
+        (tmp_path / "store").unlink()
+        assert cli(tmp_path, "--notify", "--profile", "nonesuch", FWLENS_WEBHOOK=hook.address).exit_code == 1
+    assert [one["state"] for one in hook.got] == ["failed"] * 3
+    assert re.fullmatch(
+        r"fwlens: the night of [0-9TZ:-]+ could not begin. .*store: the store cannot be opened \(File exists\). "
+        "Check --store.",
+        hook.got[0]["text"],
+    )
+    assert "could not begin. 'nonesuch' is no profile" in hook.got[2]["text"]
+
+
+@pytest.mark.parametrize("until", ["0001-01-01", "9999-12-31"])
+def test_an_end_that_no_log_reaches_is_told(tmp_path: Path, until: str) -> None:
+    write(tmp_path / "logs/1.json", seen(PYPI, 1))
+    done = cli(tmp_path, until=until)
+    assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
+    assert f"--until {until}: no log is of the year {int(until[:4])}." in done.stderr
 
 
 # Runs

@@ -39,7 +39,15 @@ def receiving(*statuses: int) -> Iterator[Receiver]:
         def do_POST(self) -> None:
             assert self.headers["Content-Type"] == "application/json"
             receiver.got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(receiver.statuses.pop(0) if receiver.statuses else 200)
+            status = receiver.statuses.pop(0) if receiver.statuses else 200
+            self.send_response(status)
+            if status == 302:
+                self.send_header("Location", "/sign-in")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
@@ -142,6 +150,7 @@ def test_long_lists_and_texts_are_cut_with_a_count() -> None:
         ([500, 502, 503, 504], "The webhook answered 503.", 3),
         ([404], "The webhook answered 404.", 1),
         ([403], "The webhook answered 403.", 1),
+        ([302], "The webhook leads to another address, and nobody was told there.", 1),
     ],
 )
 def test_what_passes_is_tried_again_and_what_does_not_is_told(statuses: Sequence[int], said: str, posts: int) -> None:

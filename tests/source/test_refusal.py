@@ -222,6 +222,11 @@ def test_what_a_server_says_is_shown_short_and_without_secrets_or_controls(said:
     assert plain(said) == shown
 
 
+def test_a_resource_that_is_written_in_two_ways_is_asked_once() -> None:
+    target = Target((WORKSPACE, WORKSPACE.upper()), (FIREWALL, FIREWALL.upper(), f"{FIREWALL}/"))
+    assert [scope.name for scope in target.scopes] == [WORKSPACE, FIREWALL]
+
+
 @pytest.mark.parametrize(
     ("cloud", "address"),
     [

@@ -112,8 +112,7 @@ def night(plan: Night, tell: Tell) -> Outcome:
     started = plan.clock()
     tell("info", "night begins", f"Reads what arrived before {plan.until:%Y-%m-%d %H:%M} UTC.", {"run": plan.run})
     runs = plan.store.runs()
-    earlier = next((one for one in reversed(runs) if one.state == "done" and one.until < plan.until), None)
-    then = document.parse(earlier.answer.encode(), f"the answer of run {earlier.run}") if earlier else None
+    earlier, then = _earlier(runs, plan.until, tell)
     read = take_in(plan, tell)
     faults = tuple(read.faults)
     for fault in faults:
@@ -133,6 +132,17 @@ def night(plan: Night, tell: Tell) -> Outcome:
     plan.store.finish(_run(plan, outcome, name, started, files["diff.json"]))
     tell("info", "night done", table(outcome.diff, told).splitlines()[0], {"exit": outcome.exit})
     return outcome
+
+
+def _earlier(runs: Sequence[Run], until: datetime, tell: Tell) -> tuple[Run | None, Document | None]:
+    """The last run that can be compared with, and its answer. One of another version of fwlens is told and passed over."""
+    for one in reversed(runs):
+        if one.state == "done" and one.until < until:
+            try:
+                return one, document.parse(one.answer.encode(), f"the answer of run {one.run}")
+            except FwlensError as error:
+                tell("warning", "not compared", str(error), {"run": one.run})
+    return None, None
 
 
 def take_in(plan: Night, tell: Tell) -> TakenIn:

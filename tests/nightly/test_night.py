@@ -68,6 +68,25 @@ def test_needs_are_new_then_open_then_resolved(tmp_path: Path) -> None:
     assert [first.exit, second.exit, third.exit] == [3, 3, 0]
 
 
+def test_an_earlier_answer_that_cannot_be_read_is_told_and_the_one_before_it_is_compared_with(tmp_path: Path) -> None:
+    files = [str(tmp_path / "logs")]
+    write(tmp_path / "logs/1.json", seen(PYPI, 1))
+    run(tmp_path, T0 + H, files=files)
+    store = Store(str(tmp_path / "store"))
+    (first,) = store.runs()
+    later = replace(
+        first, run="2026-11-20T23:30:00Z", until=first.until + H / 2, answer='{"schema": "of another year"}'
+    )
+    store.finish(later)
+    told = Told()
+    found = night(plan(tmp_path, T0 + 2 * H, files=files), told)
+    assert found.earlier == first
+    assert found.diff.stayed == ("packages/pip",)
+    assert [text.partition(":")[0] for _, event, text in told.lines if event == "not compared"] == [
+        "the answer of run 2026-11-20T23:30:00Z"
+    ]
+
+
 def states(found: Diff) -> list[tuple[str, list[str]]]:
     return [(state, [str(each) for each in one.rule.sources]) for state, one in found.rules]
 

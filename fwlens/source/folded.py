@@ -78,7 +78,7 @@ def told(ledger: Ledger, *, spans: bool) -> tuple[str, ...]:
         if account.format != FORMAT.name:
             continue
         path = Path(account.path)
-        places = [(beside(path), path), (beside(path.parent), path.parent)]  # Spark writes a folder of files
+        places = [(beside(one), one) for one in (path, path.parent) if one.name]  # Spark writes a folder of files
         place, what = next((pair for pair in places if pair[0].is_file()), places[0])
         if place in seen:
             continue
@@ -87,10 +87,12 @@ def told(ledger: Ledger, *, spans: bool) -> tuple[str, ...]:
             was = msgspec.json.decode(place.read_bytes(), type=_Beside)
         except (OSError, ValueError):
             continue
-        faults = f" {len(was.faults):,} faults were told then: flows may be missing." if was.faults else ""
+        many = "1 fault was" if len(was.faults) == 1 else f"{len(was.faults):,} faults were"
+        inputs = "1 input" if len(was.inputs) == 1 else f"{len(was.inputs):,} inputs"
+        faults = f" {many} told then: flows may be missing." if was.faults else ""
         lines.append(
-            f"{what}: folded from {was.rows_read:,} rows of {len(was.inputs):,} inputs, of which "
-            f"{was.rows_set_aside:,} were set aside ({place.name} says why).{faults}"
+            f"{what}: folded from {was.rows_read:,} rows of {inputs}, of which {was.rows_set_aside:,} were "
+            f"set aside ({place.name} says why).{faults}"
         )
     if spans and any(account.format == FORMAT.name for account in ledger.inputs):
         lines.append("Folded flows count at the time at which they were first seen: fold with --slot for finer times.")

@@ -75,7 +75,7 @@ class Windows:
 
 def put(artefact: bytes | Iterable[bytes], output: Path | None) -> None:
     """The artefact, whole: a file appears under its name only when it is complete. A device or pipe stays what it is,
-    and a link leads to where it led."""
+    a link leads to where it led, and a folder that is missing is made: hours of reading do not end for want of one."""
     pieces = [artefact] if isinstance(artefact, bytes) else artefact
     if output is None:
         for piece in pieces:
@@ -88,6 +88,8 @@ def put(artefact: bytes | Iterable[bytes], output: Path | None) -> None:
             with place.open("wb") as device:
                 device.writelines(pieces)
             return
+        if not place.parent.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
         draft = place.with_name(f".{place.name}.part")
         with draft.open("wb") as file:
             file.writelines(pieces)

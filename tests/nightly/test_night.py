@@ -176,7 +176,10 @@ def test_the_report_tells_what_changed(tmp_path: Path) -> None:
     write(tmp_path / "logs/2.json", seen(PYPI, 1441))
     cli(tmp_path, until="2026-11-22T00:00")
     page = (tmp_path / "reports/2026-11-22/report.html").read_text()
-    assert "Against the run of 2026-11-20 23:00 UTC: 1 new rule, 1 rule gone, 0 rules the same;" in page
+    assert (
+        "Against the run of 2026-11-20 23:00 UTC. Needs: 0 new, 1 still open, 1 resolved. Rules: 1 changed, 1 replaced. A "
+        in page
+    )
     assert "Needs that are resolved: not blocked in this window" in page
 
 

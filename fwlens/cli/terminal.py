@@ -78,9 +78,7 @@ def put(artefact: bytes | Iterable[bytes], output: Path | None) -> None:
     a link leads to where it led, and a folder that is missing is made: hours of reading do not end for want of one."""
     pieces = [artefact] if isinstance(artefact, bytes) else artefact
     if output is None:
-        for piece in pieces:
-            sys.stdout.buffer.write(piece)
-        sys.stdout.buffer.flush()
+        _print(pieces)
         return
     place = output.resolve()
     try:
@@ -96,6 +94,19 @@ def put(artefact: bytes | Iterable[bytes], output: Path | None) -> None:
         draft.replace(place)
     except OSError as error:
         raise FwlensError(f"{output}: cannot be written ({error.strerror}). Choose another place with -o.") from None
+
+
+def _print(pieces: Iterable[bytes]) -> None:
+    if sys.stdout is None:  # closed before the program began
+        raise FwlensError("Standard output is closed. Open it, or name a file with -o.")
+    try:
+        for piece in pieces:
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise FwlensError(f"Standard output cannot be written ({error.strerror}).") from None
 
 
 def say(text: str) -> None:

@@ -9,13 +9,12 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from fwlens.flow import ACTIONS, CAUSES, FLOW, KEY, PLANES
+from fwlens.flow import ACTIONS, CAUSES, FLOW, KEY, PLANES, UNPRINTABLE
 from fwlens.ledger import Ledger
 from fwlens.source.format import Format, when_text
 
 TABLE: Final = "flows"
 STRANGE: Final = "malformed: not a flow of fwlens"
-_UNPRINTABLE: Final = r"[\p{C}\p{Zl}\p{Zp}]"
 _LONGEST: Final = 1000
 _MOST_EVENTS: Final = 1 << 48
 
@@ -53,7 +52,7 @@ def _entries(raw: pl.LazyFrame) -> pl.LazyFrame:
 
 def origins(raw: pl.DataFrame, place: str) -> pl.DataFrame:
     """Where the first entry of each row was written (`first`), for the place where the row itself stands (`origin`)."""
-    first = pl.col("origin").str.replace_all(_UNPRINTABLE, "\N{REPLACEMENT CHARACTER}").str.slice(0, _LONGEST)
+    first = pl.col("origin").str.replace_all(UNPRINTABLE, "\N{REPLACEMENT CHARACTER}").str.slice(0, _LONGEST)
     here = pl.concat_str(pl.lit(place), pl.lit(":"), "line")
     return raw.select(origin=here, first=pl.when(first != "").then(first)).drop_nulls()
 

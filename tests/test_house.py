@@ -48,6 +48,7 @@ ARROWS: dict[str, set[str]] = {
     "config": {"errors", "names", "rule"},
     "notify": {"errors"},
     "nightly": NOUNS | {"answer", "diff", "emit", "night", "notify", "report", "run", "source", "store", "table"},
+    "__main__": {"cli"},
     "cli": NOUNS
     | {"answer", "backtest", "catalog", "config", "diff", "emit", "night", "nightly", "notify", "query", "report"}
     | {"run", "scale", "source", "store", "table", "twin"},

@@ -135,16 +135,17 @@ def _documented(need: Requirement, by: str | None, carried: Service, region: str
 def ends_of(need: Requirement, way: Way, by: str | None, region: str | None) -> list[Endpoint]:
     """The endpoints of a way in the region that was asked for or that the matched endpoint names; without a region only
     those that have none."""
-    there = region or next((name for name in names.REGIONS if by in _spelled(need, name)), None)
+    there = region or (_region_of(need, by) if by else None)
     bound = [names.bind(peer, there) if there else peer for peer in way.peers]
     return [end for end in bound if names.REGION not in end.text]
 
 
 @cache
-def _spelled(need: Requirement, region: str) -> frozenset[str]:
-    """The regional endpoints of a need as they are spelled in a region."""
-    peers = (peer for way in need.ways for peer in way.peers if names.REGION in peer.text)
-    return frozenset(str(names.bind(peer, region)) for peer in peers)
+def _region_of(need: Requirement, by: str) -> str | None:
+    """The region in which a need spells one of its regional endpoints so."""
+    peers = [peer for way in need.ways for peer in way.peers if names.REGION in peer.text]
+    spelled = (name for name in names.REGIONS if any(str(names.bind(peer, name)) == by for peer in peers))
+    return next(spelled, None)
 
 
 def near_atoms(rules: Iterable[Rule], nears: Iterable[str]) -> dict[str, dict[int, frozenset[Endpoint]]]:

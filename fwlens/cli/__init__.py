@@ -40,7 +40,3 @@ def main() -> None:
         say(f"fwlens: a fault in fwlens itself ({type(error).__name__}: {' '.join(str(error).split())[:200]}).")
         say("Please report it with what FWLENS_TRACEBACK=1 in the environment then prints.")
         sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

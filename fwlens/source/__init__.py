@@ -35,7 +35,7 @@ from fwlens.source import (
 from fwlens.source.crowd import Crowd, Wanted
 from fwlens.source.files import PEEK, Container, Content, Input
 from fwlens.source.flowlog import Tuples
-from fwlens.source.format import COMMON, NO_FLOWS, ROWS, Fault, Format, raw_rows, rows_of
+from fwlens.source.format import COMMON, FOLDED, NO_FLOWS, ROWS, Fault, Format, raw_rows, rows_of
 from fwlens.source.tables import columns_in, with_table
 from fwlens.twin import Twin
 
@@ -46,7 +46,7 @@ _FORMAT_OF: Final = {alias: form.name for form in FORMATS for alias in form.tabl
 _FLOWLESS: Final = tuple(name for form in FORMATS for name in form.flowless)
 _COLUMNS: Final = tuple(dict.fromkeys(name for form in FORMATS for name in form.columns))
 _MARKS: Final = (*(mark for form in FORMATS for _, mark in form.marks), ("msg_s",), ("Type", ROWS))
-COLUMNS: Final = frozenset(name.casefold() for name in (*_COLUMNS, *COMMON, *folded.FORMAT.columns))
+COLUMNS: Final = frozenset(name.casefold() for name in (*_COLUMNS, *COMMON, *FOLDED, *folded.FORMAT.columns))
 """Every column of a table that is looked at, in small letters: all others need not be fetched."""
 _UNKNOWN: Final = "no known table of Azure Firewall, NSG or VNet flow logs"
 EMPTY: Final = "empty file"

@@ -58,7 +58,8 @@ def pieces(
             field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
         ]
         wanted = [name for name in schema.names if plain_name(name) in columns] or schema.names[:1]
-        judges = {} if with_allowed or ROWS in wanted else _judges(wanted, set(words), formats)
+        folds = ROWS.casefold() in map(plain_name, wanted)
+        judges = {} if with_allowed or folds else _judges(wanted, set(words), formats)
         file = parquet.ParquetFile(source, read_dictionary=words)
         size = _MANY if judges else _FEW
         for group in range(file.num_row_groups):  # a batch over several would be lost with any of them

@@ -3,8 +3,10 @@
 What a night waits for between tries passes here a hundred times as fast.
 """
 
+import itertools
 import os
 import resource
+import signal
 import sys
 import time
 from multiprocessing import get_context
@@ -17,15 +19,18 @@ _context.set_forkserver_preload(["tests.nightly.child", "tests.nightly.everythin
 
 
 def begin(
-    arguments: list[str], environment: dict[str, str], folder: Path, most: int | None = None
+    arguments: list[str], environment: dict[str, str], folder: Path, most: int | None = None, dies: int | None = None
 ) -> ForkServerProcess:
-    """Begin `fwlens` with these arguments; what it says goes to `said` in the folder. No file grows beyond `most`."""
-    process = _context.Process(target=_fwlens, args=(arguments, environment, str(folder), most))
+    """Begin `fwlens` with these arguments; what it says goes to `said` in the folder. No file grows beyond `most`.
+
+    It dies (as by `kill -9`) before the commit numbered `dies`, from 0, or after that one for `~dies`.
+    """
+    process = _context.Process(target=_fwlens, args=(arguments, environment, str(folder), most, dies))
     process.start()
     return process
 
 
-def _fwlens(arguments: list[str], environment: dict[str, str], folder: str, most: int | None) -> None:
+def _fwlens(arguments: list[str], environment: dict[str, str], folder: str, most: int | None, dies: int | None) -> None:
     os.environ.update(environment)
     said = os.open(f"{folder}/said", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(said, 1)
@@ -39,6 +44,20 @@ def _fwlens(arguments: list[str], environment: dict[str, str], folder: str, most
     if most is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
     from fwlens.cli import main
+    from fwlens.store import tables
+
+    commits, names = itertools.count(), vars(tables)
+    commit = names["write_deltalake"]
+
+    def dying(*given: Any, **named: Any) -> None:
+        number = next(commits)
+        if dies == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        commit(*given, **named)
+        if dies == ~number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    names["write_deltalake"] = dying
 
     sys.argv = ["fwlens", *arguments]
     main()

@@ -165,7 +165,7 @@ def test_a_wrong_configuration_ends_with_1_and_its_mistakes(tmp_path: Path) -> N
     (tmp_path / "c.toml").write_text("at_most = 0\nnotify = 1\n")
     for command in (["config", "check"], ["nightly"]):
         done = subprocess.run(
-            [sys.executable, "-m", "fwlens.cli.__init__", *command, "--config", "c.toml"],
+            [sys.executable, "-m", "fwlens", *command, "--config", "c.toml"],
             cwd=tmp_path, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert (done.returncode, done.stdout) == (1, "")

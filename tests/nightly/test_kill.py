@@ -17,8 +17,9 @@ from typing import Any
 
 import polars as pl
 import pytest
+from deltalake import DeltaTable
 
-from fwlens.store import Store
+from fwlens.store import Account, Store
 from tests import loopback, night
 from tests.kusto import tables_of
 from tests.loopback import WORKSPACE, Loopback
@@ -26,8 +27,10 @@ from tests.nightly.child import begin
 from tests.nightly.world import T0, TAGS
 
 FIRST, SECOND = "2026-11-20T22:50", "2026-11-21T00:30"
-KILLS = 50
+KILLS = 36  # and 14 at commits
+COMMITS = 7
 TOO_LONG = 120
+STEPS = {"night begins", "stored", "ledger", "report written"}
 _LET = re.compile(r"^let (\w+) = (?:datetime\((.*)\)|long\((.*)\));$", re.MULTILINE)
 
 
@@ -92,12 +95,12 @@ class House:
             "--logs", str(self.folder / "logs"), "--log-format", "json",
         ]  # fmt: skip
 
-    def begin(self, place: Path, until: str, most: int | None = None) -> Any:
+    def begin(self, place: Path, until: str, most: int | None = None, dies: int | None = None) -> Any:
         arguments = [*self.arguments, "--until", until, "--store", f"{place}/store", "--reports", f"{place}/reports"]
-        return begin(arguments, self.environment, place, most)
+        return begin(arguments, self.environment, place, most, dies)
 
-    def run(self, place: Path, until: str, most: int | None = None) -> int | None:
-        process = self.begin(place, until, most)
+    def run(self, place: Path, until: str, most: int | None = None, dies: int | None = None) -> int | None:
+        process = self.begin(place, until, most, dies)
         process.join(TOO_LONG)
         code: int | None = process.exitcode
         if code is None:
@@ -156,35 +159,75 @@ def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
 
 
 def test_killed_at_random_instants_a_night_ends_like_one_that_nobody_disturbed(house: House) -> None:
+    """Half of the kills come at any time, the others soon after the night has told of a step."""
     dice, whole, kills, trial = random.Random(11), content(house.folder / "whole"), 0, 0
     begun = time.monotonic()
     house.run(house.start("timed"), SECOND)
     length, phases = time.monotonic() - begun, set[str]()
-    while kills < KILLS:
+    while (kills < KILLS or not phases >= STEPS) and trial < 2 * KILLS:
         trial += 1
         house.server.plan = loopback.at_random(trial, 0.08)
         place = house.start(f"trial-{trial}")
         for _ in range(5):
-            process = house.begin(place, SECOND)
-            process.join(dice.uniform(0.02, 1.1) * length)
+            process, told = house.begin(place, SECOND), events(place)
+            if dice.random() < 0.5:
+                process.join(dice.uniform(0.02, 1.1) * length)
+            else:
+                step = dice.choice(sorted(STEPS))
+                while process.exitcode is None and events(place).count(step) == told.count(step):
+                    process.join(0.005)
+                process.join(dice.uniform(0, 0.02))
             if process.exitcode is not None:
                 break
             process.kill()
             process.join()
             kills += 1
-            phases |= reached(place)
+            phases |= set(events(place))
         else:
             assert house.run(place, SECOND) == 3, (place / "said").read_text()
         assert_same(content(place), whole)
         shutil.rmtree(place)
     house.server.plan = loopback.healthy
-    assert phases >= {"night begins", "stored", "report written"}  # kills were spread over the whole of a night
+    assert kills >= KILLS
+    assert phases >= STEPS  # kills were spread over the whole of a night
 
 
-def reached(place: Path) -> set[str]:
-    """What the killed nights had told by then."""
-    told = (place / "said").read_text().splitlines()
-    return {json.loads(line)["event"] for line in told if line.startswith("{") and line.endswith("}")}
+@pytest.mark.parametrize("dies", [each for number in range(COMMITS) for each in (number, ~number)])
+def test_killed_before_or_after_a_commit_a_night_ends_like_one_that_nobody_disturbed(house: House, dies: int) -> None:
+    place = house.start(f"commit-{dies}")
+    assert house.run(place, SECOND, dies=dies) == -9
+    assert house.run(place, SECOND) == 3
+    assert_same(content(place), content(house.folder / "whole"))
+    shutil.rmtree(place)
+
+
+def test_in_every_version_of_the_store_an_input_is_there_with_all_its_rows_or_not_at_all(house: House) -> None:
+    place = house.folder / "whole/store/flows"
+    latest = DeltaTable(place).version()
+    assert latest > COMMITS
+    for version in range(latest + 1):
+        table = pl.DataFrame(pl.from_arrow(DeltaTable(place, version=version).to_pyarrow_table()))
+        marks, rows = table.filter(pl.col("day").is_null()), table.filter(pl.col("day").is_not_null())
+        told = {
+            (row["input"], second)
+            for row in marks.iter_rows(named=True)
+            for part in Account.parse(row["account"], "").parts
+            for second, _ in part.used
+        }
+        assert told == {(row["input"], int(row["slot"].timestamp())) for row in rows.iter_rows(named=True)}
+        assert marks["input"].is_unique().all()
+
+
+def test_a_night_has_as_many_commits_as_kills_are_tried(house: House) -> None:
+    for dies, code in ((COMMITS - 1, -9), (COMMITS, 3)):
+        assert house.run(house.start(f"count-{dies}"), SECOND, dies=dies) == code
+
+
+def events(place: Path) -> list[str]:
+    """What the nights in a folder have told so far."""
+    said = place / "said"
+    told = said.read_text().splitlines() if said.exists() else []
+    return [json.loads(line)["event"] for line in told if line.startswith("{") and line.endswith("}")]
 
 
 @pytest.mark.parametrize("most", [5_000, 12_000, 300_000, 3_000_000])

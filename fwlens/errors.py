@@ -1,4 +1,4 @@
-"""Knows the one kind of failure that a person can mend."""
+"""Knows the one kind of failure that a person can mend, and how words of strangers are made fit for its sentence."""
 
 
 class FwlensError(Exception):
@@ -6,3 +6,14 @@ class FwlensError(Exception):
 
     The command line prints the text on stderr and exits with 1; nothing else catches it.
     """
+
+
+def plain(text: str) -> str:
+    """A text of a stranger (a path, a server's words) in which nothing moves a cursor or hides: what cannot be printed
+    is shown as the replacement character."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+
+
+def one_line(text: str) -> str:
+    """The same in one line, where what cannot be printed, as an end of line, is a space."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())

@@ -96,7 +96,8 @@ _PROTOCOLS: Final = {
     "1": "icmp", "6": "tcp", "17": "udp", "47": "gre", "50": "esp", "51": "ah", "58": "icmpv6", "132": "sctp",
 }  # fmt: skip
 _PLAIN_NAME: Final = rf"^(?:{LABEL}\.)*{TOP_LABEL}$"
-_UNPRINTABLE: Final = r"[\p{C}\p{Zl}\p{Zp}]"
+UNPRINTABLE: Final = r"[\p{C}\p{Zl}\p{Zp}]"
+"""What is never shown of a text of a log: control and format characters, ends of lines and paragraphs."""
 _ASCII: Final = r"^[\x00-\x7F]*$"
 _NAME_LENGTH: Final = 300
 _MANY: Final = 100_000
@@ -173,7 +174,7 @@ def _with_addresses(entries: pl.DataFrame) -> pl.DataFrame:
 
 def _clean(name: str) -> pl.Expr:
     """A name of a rule or resource, free text to us: no control, bidi or line characters, of bounded length."""
-    text = pl.col(name).str.replace_all(_UNPRINTABLE, "\N{REPLACEMENT CHARACTER}").str.slice(0, _NAME_LENGTH)
+    text = pl.col(name).str.replace_all(UNPRINTABLE, "\N{REPLACEMENT CHARACTER}").str.slice(0, _NAME_LENGTH)
     return pl.when(text != "").then(text).alias(name)
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
+from fwlens.errors import plain
+
 Style = Literal["json", "slack", "teams"]
 
 SCHEMA: Final = "fwlens.notice/1"
@@ -148,5 +150,5 @@ def _cut(items: Sequence[str]) -> list[str]:
 
 
 def _short(text: str) -> str:
-    plain = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
-    return plain if len(plain) <= _MOST_LENGTH else plain[: _MOST_LENGTH - 1] + "…"
+    shown = plain(text)
+    return shown if len(shown) <= _MOST_LENGTH else shown[: _MOST_LENGTH - 1] + "…"

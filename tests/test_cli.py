@@ -30,6 +30,26 @@ def said(*words: str, stdin: bytes = b"") -> tuple[int, str, str]:
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
+def test_a_standard_output_that_takes_nothing_is_told_in_a_sentence() -> None:
+    words = [PROGRAM, "flows", DENIED, "--format", "json"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (
+        1, b"fwlens: Standard output cannot be written (No space left on device).\n",
+    )  # fmt: skip
+    done = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *words], stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (
+        1,
+        b"fwlens: Standard output is closed. Open it, or name a file with -o.\n",
+    )
+
+
+def test_a_standard_error_that_is_closed_takes_nothing_from_the_answer() -> None:
+    words = ["sh", "-c", '"$@" 2>&-', "sh", PROGRAM, "recommend", SAMPLES]
+    done = subprocess.run(words, stdout=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stdout) == (0, fwlens("recommend", SAMPLES).stdout)
+
+
 def test_the_sample_night_is_told_in_at_most_100_columns_the_verdict_first() -> None:
     code, out, err = said("recommend", "sample_logs/")
     assert (code, err) == (0, HINT)

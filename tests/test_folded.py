@@ -145,6 +145,20 @@ def test_flows_go_to_a_file_and_come_back_as_a_log(tmp_path: Path) -> None:
     assert (code, err) == (0, told)
 
 
+def test_a_file_without_a_folder_before_its_name_is_a_log_like_any_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = source.read([f"{SAMPLES}/azfw.jsonl"])
+    flows = flows_to_parquet(read.rows)
+    assert said("flows", "-", stdin=flows)[::2] == (0, "")
+    monkeypatch.chdir(tmp_path)
+    Path("flows.parquet").write_bytes(flows)
+    Path("flows.ledger.json").write_bytes(ledger_to_json(read.ledger, []))
+    assert folded.told(source.read(["flows.parquet"]).ledger, spans=False) == (
+        "flows.parquet: folded from 144 rows of 1 input, of which 16 were set aside (flows.ledger.json says why).",
+    )
+
+
 def test_faults_and_times_of_folded_flows_are_told(tmp_path: Path) -> None:
     read = source.read([SAMPLES])
     (tmp_path / "night").mkdir()
@@ -154,7 +168,7 @@ def test_faults_and_times_of_folded_flows_are_told(tmp_path: Path) -> None:
     code, _, err = said("flows", f"{tmp_path}/night", "--since", "2026-11-20T22:30")
     assert (code, err.splitlines()) == (0, [
         f"fwlens: {tmp_path}/night: folded from 507 rows of 8 inputs, of which 71 were set aside (night.ledger.json says "
-        "why). 1 faults were told then: flows may be missing.",
+        "why). 1 fault was told then: flows may be missing.",
         "fwlens: Folded flows count at the time at which they were first seen: fold with --slot for finer times.",
     ])  # fmt: skip
 

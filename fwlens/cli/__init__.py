@@ -19,6 +19,8 @@ def main() -> None:
     gc.set_threshold(200_000, 50, 50)
     # polars' allocator keeps what was freed for seconds, unless it is told before it is loaded (https://jemalloc.net).
     os.environ.setdefault("_RJEM_MALLOC_CONF", "dirty_decay_ms:20,muzzy_decay_ms:0")
+    if sys.stderr is None:  # closed before the program began, as a schedule may: the artefact is wanted still
+        sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     try:
         quick(sys.argv[1:])
         from fwlens.cli.commands import app

@@ -5,9 +5,8 @@ import json
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final
 
-_REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
+from fwlens.errors import plain
 
 
 class Log:
@@ -28,5 +27,4 @@ class Log:
         return json.dumps({"ts": now, "level": level, "event": event, "text": text, **fields}, ensure_ascii=True)
 
     def _text(self, level: str, text: str) -> str:
-        plain = "".join(char if char.isprintable() else _REPLACEMENT for char in text)
-        return f"fwlens: {'' if level == 'info' else f'{level}: '}{plain}"
+        return f"fwlens: {'' if level == 'info' else f'{level}: '}{plain(text)}"

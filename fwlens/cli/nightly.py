@@ -56,7 +56,7 @@ Text = str | None
 Texts = list[str] | None
 Number = int | None
 Flag = bool | None
-Config = Annotated[Path, typer.Option("--config", help="The configuration. It may be missing if flags say all.")]
+Config = Annotated[Path, typer.Option("--config", help="The configuration; without this option it may be missing.")]
 
 
 def _option(flag: str, help_text: str) -> typer.models.OptionInfo:
@@ -130,6 +130,11 @@ def settings_of(config: Path, flags: Mapping[str, object], *, whole: bool = True
     from fwlens.config import read, settle
 
     text, said = read(config, optional=config == CONFIG)
+    if whole and not config.exists() and not flags.keys() & {"logs", "workspace", "resource"}:
+        raise FwlensError(
+            f"{config}: there is no such file here. Write one, name another with --config, or let flags say what to "
+            "read (`fwlens nightly --logs FOLDER`)."
+        )
     return settle(config, text, said, flags, whole=whole)
 
 

@@ -30,7 +30,6 @@ from fwlens.cli.options import (
     WithAllowed,
 )
 from fwlens.cli.terminal import leave, put, say, tell
-from fwlens.errors import FwlensError
 
 if TYPE_CHECKING:
     from fwlens.answer import Answer
@@ -97,7 +96,7 @@ def report(
     if to_stdout:
         put(made.page, None)
     else:
-        write(made, page, default=output is None, shared_js=shared_js)
+        write(made, page, shared_js=shared_js)
     tell(run.advice(found))
     leave(found.flows)
 
@@ -107,17 +106,10 @@ def name(answer: "Answer") -> str:
     return answer.last_seen.strftime("night-%Y-%m-%d") if answer.last_seen else "night"
 
 
-def write(made: "Report", page: Path, *, default: bool, shared_js: bool) -> None:
+def write(made: "Report", page: Path, *, shared_js: bool) -> None:
     """The page, what lies beside it and the shared script, and a line for each. The page comes last: it is whole."""
     from fwlens.report import SHARED_SCRIPT, plot_library
 
-    if default:
-        try:
-            page.parent.mkdir(exist_ok=True)
-        except OSError as error:
-            raise FwlensError(
-                f"{page.parent}: cannot be made ({error.strerror}). Choose another place with -o."
-            ) from None
     for file in made.beside:
         place = page.with_name(f"{page.stem}.{file.ending}")
         put(file.content, place)

@@ -11,7 +11,7 @@ import typer
 from fwlens.cli.nightly import CONFIG, Config, settings_of, store_options
 from fwlens.cli.options import Form, Format
 from fwlens.cli.terminal import put, tell
-from fwlens.errors import FwlensError
+from fwlens.errors import FwlensError, plain
 
 if TYPE_CHECKING:
     from fwlens.store import Run, Store
@@ -83,7 +83,7 @@ def show_run(
         (row["rule"], ", ".join(row["needs"]), ", ".join(row["destinations"]), ", ".join(row["services"]))
         for row in rules.iter_rows(named=True)
     ]
-    put("\n".join([*map(_plain, lines), "", columns(("rule", "needs", "to", "over"), rows)]).encode(), None)
+    put("\n".join([*map(plain, lines), "", columns(("rule", "needs", "to", "over"), rows)]).encode(), None)
 
 
 def _found(runs: "Sequence[Run]", run: str) -> "Run":
@@ -92,10 +92,6 @@ def _found(runs: "Sequence[Run]", run: str) -> "Run":
         known = ", ".join(one.run for one in runs[-5:]) or "none yet"
         raise FwlensError(f"There is no run {run!r} in the store. The last ones: {known}.")
     return found[-1]
-
-
-def _plain(text: str) -> str:
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
 def _said(run: "Run") -> dict[str, object]:

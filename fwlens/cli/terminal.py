@@ -75,12 +75,10 @@ class Windows:
 
 def put(artefact: bytes | Iterable[bytes], output: Path | None) -> None:
     """The artefact, whole: a file appears under its name only when it is complete. A device or pipe stays what it is,
-    and a link leads to where it led."""
+    a link leads to where it led, and a folder that is missing is made: hours of reading do not end for want of one."""
     pieces = [artefact] if isinstance(artefact, bytes) else artefact
     if output is None:
-        for piece in pieces:
-            sys.stdout.buffer.write(piece)
-        sys.stdout.buffer.flush()
+        _print(pieces)
         return
     place = output.resolve()
     try:
@@ -88,12 +86,27 @@ def put(artefact: bytes | Iterable[bytes], output: Path | None) -> None:
             with place.open("wb") as device:
                 device.writelines(pieces)
             return
+        if not place.parent.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
         draft = place.with_name(f".{place.name}.part")
         with draft.open("wb") as file:
             file.writelines(pieces)
         draft.replace(place)
     except OSError as error:
         raise FwlensError(f"{output}: cannot be written ({error.strerror}). Choose another place with -o.") from None
+
+
+def _print(pieces: Iterable[bytes]) -> None:
+    if sys.stdout is None:  # closed before the program began
+        raise FwlensError("Standard output is closed. Open it, or name a file with -o.")
+    try:
+        for piece in pieces:
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise FwlensError(f"Standard output cannot be written ({error.strerror}).") from None
 
 
 def say(text: str) -> None:

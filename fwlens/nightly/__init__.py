@@ -135,7 +135,7 @@ def night(plan: Night, tell: Tell) -> Outcome:
 
 
 def _earlier(runs: Sequence[Run], until: datetime, tell: Tell) -> tuple[Run | None, Document | None]:
-    """The last run that can be compared with, and its answer. One of another version of fwlens is told and passed over."""
+    """The last run that can be compared with, and its answer. One that cannot be read is told and passed over."""
     for one in reversed(runs):
         if one.state == "done" and one.until < until:
             try:

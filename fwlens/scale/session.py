@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Final
 
-from fwlens.errors import FwlensError
+from fwlens.errors import FwlensError, one_line
 
 if TYPE_CHECKING:
     from py4j.java_gateway import JavaGateway  # type: ignore[import-untyped]
@@ -59,7 +59,7 @@ def started(master: str, conf: dict[str, str] | None = None) -> Iterator["SparkS
                 context.pythonExec = sys.executable
         except Exception as error:
             _end(gateway)
-            raise FwlensError(f"Spark did not start at {master}: {_plain(str(error))}") from None
+            raise FwlensError(f"Spark did not start at {master}: {one_line(str(error))[:300]}") from None
         try:
             yield SparkSession(context)
         finally:
@@ -84,8 +84,4 @@ def _last(noise: IO[bytes]) -> str:
     noise.seek(0)
     lines = noise.read().decode("utf-8", "replace").split("\n")
     said = [line for line in lines if line.strip()]
-    return f"{_plain(said[-1]).rstrip('.')}. " if said else ""
-
-
-def _plain(text: str) -> str:
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())[:300]
+    return f"{one_line(said[-1])[:300].rstrip('.')}. " if said else ""

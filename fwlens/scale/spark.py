@@ -16,7 +16,7 @@ import msgspec
 import polars as pl
 
 from fwlens import flow, source
-from fwlens.errors import FwlensError
+from fwlens.errors import FwlensError, one_line
 from fwlens.flow import CAUSES, FLOW, KEY, Span
 from fwlens.ledger import Ledger, Share, add_up, together
 from fwlens.scale import share
@@ -226,5 +226,5 @@ def _why(text: str) -> str:
         return f"{found[0]}: install the same version on both ({_INSTALL})."
     if lines := re.findall(r"^[A-Za-z_.]+(?:Error|Exception): .+", text, re.MULTILINE):
         text = lines[-1]
-    said = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    said = one_line(text)
     return f"Spark could not do it: {said[:_SAID]}{'…' if len(said) > _SAID else ''}"

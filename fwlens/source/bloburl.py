@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from fwlens.errors import FwlensError
+from fwlens.errors import FwlensError, plain
 from fwlens.source.credential import AUTHORITIES
 
 EMULATOR: Final = "devstoreaccount1"
@@ -108,5 +108,4 @@ def shown(log: str) -> str:
     user, at, name = host.rpartition("@")
     if at and (scheme not in _HADOOP or ":" in user):
         host = name
-    plain = f"{scheme}{slashes}{host}{slash}{path}"
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in plain)
+    return plain(f"{scheme}{slashes}{host}{slash}{path}")

@@ -16,10 +16,11 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import IO, Final
 
+from fwlens.errors import plain
+
 STDIN: Final = "-"
 PEEK: Final = 1 << 16
 """How much of a file is looked at before its container is known."""
-_REPLACEMENT: Final = "\N{REPLACEMENT CHARACTER}"
 _BOM: Final = b"\xef\xbb\xbf"
 _GZIP: Final = b"\x1f\x8b"
 _CHUNK: Final = 1 << 16
@@ -60,7 +61,7 @@ class Input:
     def label(self) -> str:
         """The path to show and to cite: plain text, whatever bytes the name is made of."""
         text = os.fsencode(self.path).decode("utf-8", "replace")
-        return "".join(char if char.isprintable() else _REPLACEMENT for char in text)
+        return plain(text)
 
 
 @dataclass(slots=True)

@@ -9,13 +9,12 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from fwlens.flow import ACTIONS, CAUSES, FLOW, KEY, PLANES
+from fwlens.flow import ACTIONS, CAUSES, FLOW, KEY, PLANES, UNPRINTABLE
 from fwlens.ledger import Ledger
 from fwlens.source.format import Format, when_text
 
 TABLE: Final = "flows"
 STRANGE: Final = "malformed: not a flow of fwlens"
-_UNPRINTABLE: Final = r"[\p{C}\p{Zl}\p{Zp}]"
 _LONGEST: Final = 1000
 _MOST_EVENTS: Final = 1 << 48
 
@@ -53,7 +52,7 @@ def _entries(raw: pl.LazyFrame) -> pl.LazyFrame:
 
 def origins(raw: pl.DataFrame, place: str) -> pl.DataFrame:
     """Where the first entry of each row was written (`first`), for the place where the row itself stands (`origin`)."""
-    first = pl.col("origin").str.replace_all(_UNPRINTABLE, "\N{REPLACEMENT CHARACTER}").str.slice(0, _LONGEST)
+    first = pl.col("origin").str.replace_all(UNPRINTABLE, "\N{REPLACEMENT CHARACTER}").str.slice(0, _LONGEST)
     here = pl.concat_str(pl.lit(place), pl.lit(":"), "line")
     return raw.select(origin=here, first=pl.when(first != "").then(first)).drop_nulls()
 
@@ -78,7 +77,7 @@ def told(ledger: Ledger, *, spans: bool) -> tuple[str, ...]:
         if account.format != FORMAT.name:
             continue
         path = Path(account.path)
-        places = [(beside(path), path), (beside(path.parent), path.parent)]  # Spark writes a folder of files
+        places = [(beside(one), one) for one in (path, path.parent) if one.name]  # Spark writes a folder of files
         place, what = next((pair for pair in places if pair[0].is_file()), places[0])
         if place in seen:
             continue
@@ -87,10 +86,12 @@ def told(ledger: Ledger, *, spans: bool) -> tuple[str, ...]:
             was = msgspec.json.decode(place.read_bytes(), type=_Beside)
         except (OSError, ValueError):
             continue
-        faults = f" {len(was.faults):,} faults were told then: flows may be missing." if was.faults else ""
+        many = "1 fault was" if len(was.faults) == 1 else f"{len(was.faults):,} faults were"
+        inputs = "1 input" if len(was.inputs) == 1 else f"{len(was.inputs):,} inputs"
+        faults = f" {many} told then: flows may be missing." if was.faults else ""
         lines.append(
-            f"{what}: folded from {was.rows_read:,} rows of {len(was.inputs):,} inputs, of which "
-            f"{was.rows_set_aside:,} were set aside ({place.name} says why).{faults}"
+            f"{what}: folded from {was.rows_read:,} rows of {inputs}, of which {was.rows_set_aside:,} were "
+            f"set aside ({place.name} says why).{faults}"
         )
     if spans and any(account.format == FORMAT.name for account in ledger.inputs):
         lines.append("Folded flows count at the time at which they were first seen: fold with --slot for finer times.")

@@ -21,7 +21,7 @@ from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_d
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from fwlens import flow
-from fwlens.errors import FwlensError
+from fwlens.errors import FwlensError, one_line
 from fwlens.flow import TIME, Columns
 from fwlens.store.account import Account
 
@@ -313,7 +313,7 @@ def _why(error: Exception) -> str:
     text = str(error)
     if any(mark in text for mark in _FULL):
         return "No space left on device"
-    first = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    first = one_line(text)
     return f"{type(error).__name__}: {first.partition('?')[0][:160]}"
 
 

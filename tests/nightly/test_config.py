@@ -1,6 +1,7 @@
 """The configuration: every option has a flag, and every mistake is told with its place."""
 
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -140,6 +141,16 @@ def test_a_file_that_is_missing_is_told_unless_nobody_named_it(tmp_path: Path) -
     assert read(tmp_path / "fwlens.toml", optional=True) == ("", {})
     with pytest.raises(FwlensError, match=r"other\.toml: there is no such file"):
         read(tmp_path / "other.toml")
+
+
+def test_a_night_without_a_configuration_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = (
+        "fwlens.toml: there is no such file here. Write one, name another with --config, or let flags say what to read"
+    )
+    for words in (["nightly"], ["nightly", "--store", "nights"], ["config", "check"]):
+        with pytest.raises(FwlensError, match=re.escape(f"{said} (`fwlens nightly --logs FOLDER`).")):
+            RUN.invoke(app, words, catch_exceptions=False)
 
 
 @given(st.sampled_from(OPTIONS), st.recursive(

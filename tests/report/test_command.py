@@ -115,14 +115,14 @@ def test_an_earlier_answer_is_compared_with(tmp_path: Path) -> None:
         "report", "sample_logs", "--against", str(tmp_path / "then.json"), "--shared-js", "-o", str(tmp_path / "x.html")
     )
     page = re.sub(r"\s+", " ", (tmp_path / "x.html").read_text("utf-8"))
-    assert "then.json: 5 new rules, 0 rules gone, 3 rules the same;" in page
+    assert "then.json. Needs: 2 new, 13 still open, 0 resolved. Rules: 3 new, 2 changed, 3 still open. What" in page
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (("--against", "no-such.json"), "fwlens: no-such.json: cannot be read (No such file or directory).\n"),
-        (("-o", "no-such/x.html"), "fwlens: no-such/x.html: cannot be written (No such file or directory). Choose another place with -o.\n"),
+        (("-o", "README.md/x.html"), "fwlens: README.md/x.html: cannot be written (Not a directory). Choose another place with -o.\n"),
         (("--region", "atlantis"), "atlantis"),
     ],
     ids=["against", "place", "region"],
@@ -131,6 +131,12 @@ def test_a_wrong_value_is_one_sentence_and_exit_1(words: tuple[str, ...], messag
     done = fwlens("report", "sample_logs/", *words)
     assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (1, b"", 1)
     assert message in done.stderr.decode()
+
+
+def test_a_folder_that_is_missing_is_made(tmp_path: Path) -> None:
+    done = fwlens("report", "sample_logs/azfw.jsonl", "--shared-js", "-o", str(tmp_path / "reports/of/night.html"))
+    assert (done.returncode, done.stderr.decode().splitlines()[0]) == (0, f"{tmp_path}/reports/of/night.html")
+    assert sorted(one.name for one in (tmp_path / "reports/of").iterdir()) == ["night.html", "plotly.min.js"]
 
 
 def test_a_log_that_is_none_is_told_on_the_page_and_ends_with_1(tmp_path: Path) -> None:

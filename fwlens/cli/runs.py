@@ -38,7 +38,8 @@ def list_runs(config: Config = CONFIG, store: StorePlace = None, form: Format = 
     from fwlens.table import clock, columns
 
     with ExitStack() as stay:
-        runs = tuple(reversed(_store(config, store, stay).runs()))
+        place = _store(config, store, stay)
+        runs = tuple(reversed(place.runs()))
     if form is Form.JSON:
         put(msgspec.json.format(msgspec.json.encode([_said(run) for run in runs]), indent=2) + b"\n", None)
         return
@@ -48,7 +49,7 @@ def list_runs(config: Config = CONFIG, store: StorePlace = None, form: Format = 
          clock(one.finished))
         for one in runs
     ]  # fmt: skip
-    put((columns(head, rows) or "No runs yet.\n").encode(), None)
+    put((columns(head, rows) or f"No runs yet in {place.uri}.\n").encode(), None)
 
 
 @runs_app.command("show")

@@ -343,7 +343,7 @@ def runs(folder: Path, *arguments: str) -> Result:
 
 
 def test_runs_are_listed_the_last_one_first_and_shown(tmp_path: Path) -> None:
-    assert runs(tmp_path, "list").stdout == "No runs yet.\n"
+    assert runs(tmp_path, "list").stdout == f"No runs yet in {tmp_path / 'store'}.\n"
     write(tmp_path / "logs/1.json", seen(PYPI, 1))
     cli(tmp_path, until="2026-11-20T23:00")
     cli(tmp_path)

@@ -17,14 +17,12 @@ if TYPE_CHECKING:
 
     from fwlens.ledger import Ledger
 
-scale_app = typer.Typer(
-    help="The same fold on an engine for many machines; without --master on this one.", no_args_is_help=True
-)
+scale_app = typer.Typer(help="The same fold on many machines; without --master on this one.", no_args_is_help=True)
 
 
 @scale_app.callback()
 def scale() -> None:
-    """The same fold on an engine for many machines; without --master on this one."""
+    """The same fold on many machines; without --master on this one."""
 
 
 @scale_app.command("spark")

@@ -184,11 +184,12 @@ def test_a_failure_is_one_sentence_and_exit_code_1(terminal: Terminal) -> None:
     [
         (("flows",), "Invalid value for LOG: name a file, a folder, a glob or - for standard input, or ask Log Analytics with --workspace."),
         (("recommend", "--explain"), "Invalid value for --explain: it is about Log Analytics: name a --workspace or a --resource too."),
+        (("flows", "x.json", "--cloud", "china"), "Invalid value for --cloud: it is about Log Analytics: name a --workspace or a --resource too."),
         (("match", "x.json", "--tenant", "y"), "Invalid value for --tenant: it is about Azure: name a --workspace, a --resource or the address of blobs too."),
         (("pull", "-o", "x"), "Invalid value for --workspace: name a Log Analytics workspace, or a --resource."),
         (("query", "run", "health"), "Invalid value for --workspace: name a Log Analytics workspace, or a --resource."),
     ],
-    ids=["no log", "explain", "tenant", "pull", "query"],
+    ids=["no log", "explain", "cloud", "tenant", "pull", "query"],
 )  # fmt: skip
 def test_half_of_what_is_needed_is_wrong_usage(words: tuple[str, ...], error: str) -> None:
     done = subprocess.run([PROGRAM, *words], capture_output=True, text=True, check=False)

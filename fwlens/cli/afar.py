@@ -64,7 +64,8 @@ class Afar:
                 tenant=self.tenant,
                 endpoint=self.endpoint,
             )
-        for name, given in (("endpoint", self.endpoint), ("explain", self.explain)):
+        elsewhere = self.cloud is not Cloud.PUBLIC  # the address of a blob says its cloud itself
+        for name, given in (("cloud", elsewhere), ("endpoint", self.endpoint), ("explain", self.explain)):
             if given:
                 about = "it is about Log Analytics: name a --workspace or a --resource too."
                 raise typer.BadParameter(about, param_hint=f"--{name}")

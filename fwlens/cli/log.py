@@ -13,11 +13,11 @@ class Log:
     """Lines of a night in one of two forms. What a log or server made up cannot break a line or move a cursor."""
 
     def __init__(self, *, as_json: bool) -> None:
-        self._as_json = as_json
+        self.as_json = as_json
 
     def __call__(self, level: str, event: str, text: str, fields: Mapping[str, object] | None = None) -> None:
         """A line: how grave, a short name for what happened, a sentence, and fields."""
-        line = self._json(level, event, text, fields or {}) if self._as_json else self._text(level, text)
+        line = self._json(level, event, text, fields or {}) if self.as_json else self._text(level, text)
         with contextlib.suppress(OSError):  # a full disk or a closed pipe: the night goes on without its log
             sys.stderr.write(f"{line}\n")
             sys.stderr.flush()

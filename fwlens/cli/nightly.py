@@ -110,15 +110,37 @@ def nightly(
     Example: fwlens nightly --logs insights-logs/ --store nights --notify
     """
     said = {name: value for name, value in locals().items() if name not in ("config", "until", "dry_run")}
-    settings = settings_of(config, {name: _plain(value) for name, value in said.items() if value is not None})
-    log = Log(as_json=settings.log_format == "json")
+    flags = {name: _plain(value) for name, value in said.items() if value is not None}
+    raise typer.Exit(_logged(config, flags, until, dry_run=dry_run))
+
+
+def _logged(config: Path, flags: Mapping[str, object], until: str | None, *, dry_run: bool) -> int:
+    """A night whose end is a line of its log, however it ends; its exit code."""
+    log = Log(as_json=flags.get("log_format") == LogForm.JSON)
     try:
-        code = _night(settings, until, log, dry_run=dry_run)
+        settings = settings_of(config, flags)
     except FwlensError as error:
-        for line in str(error).splitlines():
-            log("error", "night failed", line)
-        code = 1
-    raise typer.Exit(code)
+        if not log.as_json:
+            raise
+        return _stopped(error, log)
+    log = Log(as_json=settings.log_format == LogForm.JSON.value)
+    try:
+        return _night(settings, until, log, dry_run=dry_run)
+    except FwlensError as error:
+        return _stopped(error, log)
+    except Exception as error:
+        if not log.as_json or isinstance(error, BrokenPipeError) or os.environ.get("FWLENS_TRACEBACK"):
+            raise
+        log(
+            "error", "fault", f"A fault in fwlens itself ({type(error).__name__}); FWLENS_TRACEBACK=1 prints all of it."
+        )
+        return 1
+
+
+def _stopped(error: FwlensError, log: Log) -> int:
+    for line in str(error).splitlines():
+        log("error", "night failed", line)
+    return 1
 
 
 def _plain(value: object) -> object:

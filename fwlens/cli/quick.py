@@ -5,8 +5,6 @@ is read here, and everything else (another command, `--help`, `--x=y`, a value t
 misspelt) is left to it: a test holds that whatever is read here is read there alike.
 """
 
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,10 +71,7 @@ def quick(line: Sequence[str]) -> None:
             _recommended(read, twin)
         except SystemExit as end:
             code = int(end.code or 0)
-    # Nothing is open any more: taking every object apart one by one would take as long as reading a small log.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+    raise SystemExit(code)
 
 
 def _recommended(read: Words, twin: Twin | None) -> None:

@@ -269,6 +269,31 @@ def test_lines_of_the_log_are_json_with_time_level_event_and_text(tmp_path: Path
     assert done.stderr.isascii()
 
 
+@pytest.mark.parametrize(
+    ("words", "event", "text"),
+    [
+        (("--look-back", "soon"), "night failed", "--look-back: 'soon' is no span of time"),
+        (("--profile", "nonesuch"), "night failed", "'nonesuch' is no profile of the catalogue"),
+        ((), "fault", "A fault in fwlens itself (ZeroDivisionError)"),
+    ],
+    ids=["configuration", "night", "fault"],
+)
+def test_whatever_ends_a_night_is_a_line_of_json_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], event: str, text: str
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    if event == "fault":
+        monkeypatch.setattr("fwlens.nightly.night", broken)
+    write(tmp_path / "logs/1.json", seen(PYPI, 1))
+    done = cli(tmp_path, "--log-format", "json", *words)
+    told = [json.loads(line) for line in done.stderr.splitlines()]
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert (told[-1]["level"], told[-1]["event"]) == ("error", event)
+    assert text in told[-1]["text"]
+
+
 def test_lines_of_text_cannot_move_a_cursor(tmp_path: Path) -> None:
     write(tmp_path / "logs/a\u202e\x1b[31m.json", seen(PYPI, 1))
     assert all(char.isprintable() or char == "\n" for char in cli(tmp_path).stderr)

@@ -60,6 +60,7 @@ KEPT: dict[str, set[str]] = {
     "rich": {"cli"},
     "yaml": {"catalog"},
     "highspy": {"cover"},
+    "numpy": {"cover"},
     "plotly": {"report"},
     "jinja2": {"report"},
     "azure": {"source", "tags"},

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Final
 
 from fwlens.cover.boxes import Box, Cell, cells_of, components, hull, maximal, parts, parts_with_own, size, sort_key
-from fwlens.cover.solve import Need, choose, fewest, fooling, lightest, reaches, whole
+from fwlens.cover.solve import Choice, Need, lightest, reaches
 
 __all__ = ["Box", "Cell", "Cover", "Need", "cover", "trimmed"]
 
@@ -22,6 +22,9 @@ Atoms = Callable[[int, frozenset[str]], list[frozenset[str]]]
 
 _PARTS: Final = 3_000
 """So many boxes of a component, maximal or not, are weighed one against another for the fewest atoms."""
+
+
+_NODES: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +86,13 @@ def _component(needs: Sequence[Need], allowed: frozenset[Cell], atoms: Atoms) ->
     small = _smallest(needs, allowed, atoms)
     if small is not None:
         return small
+    from fwlens.cover.fewest import fewest
+
     classes, merged = _merged(needs)
-    listing = maximal(_all(merged))
-    choice = fewest(reaches(listing.boxes, merged), len(merged))
-    if listing.complete and choice.proven:
-        bound = len(choice.columns)
-    else:
-        bound = max(fooling(merged, _all(merged)), whole(choice.bound) if listing.complete else 1)
-    best = min([listing.boxes[j] for j in choice.columns], *_lines(merged), key=len)
+    found = fewest(merged)
+    best = min(found.boxes, *_lines(merged), key=len)
     full = [_unmerged(box, classes) for box in best]
-    return Cover(tuple(trimmed(sorted(full, key=sort_key), needs, atoms)), bound)
+    return Cover(tuple(trimmed(sorted(full, key=sort_key), needs, atoms)), found.bound)
 
 
 def _lines(needs: Sequence[Need]) -> list[list[Box]]:
@@ -129,11 +129,22 @@ def _smallest(needs: Sequence[Need], allowed: frozenset[Cell], atoms: Atoms) -> 
     weights = [sum(count(axis, values) for axis, values in enumerate(box)) for box in every]
     heavy = sum(sorted(weights)[-len(needs) :]) + 1
     reach, costs = reaches(every, needs), [heavy + weight for weight in weights]
-    choice = lightest(reach, len(needs), costs, reaches(listing.boxes, needs)) or choose(reach, len(needs), costs)
+    choice = lightest(reach, len(needs), costs, reaches(listing.boxes, needs)) or _solved(reach, len(needs), costs)
     if not choice.proven:
         return None
     boxes = trimmed([every[j] for j in choice.columns], needs, atoms)
     return Cover(tuple(boxes), len(boxes))
+
+
+def _solved(reach: Sequence[frozenset[int]], needs: int, costs: Sequence[int]) -> Choice:
+    import numpy as np
+
+    from fwlens.cover.solver import choose
+
+    reached = np.zeros((len(reach), needs), bool)
+    for j, mine in enumerate(reach):
+        reached[j, sorted(mine)] = True
+    return choose(reached, costs, nodes=_NODES)
 
 
 def _all(needs: Iterable[Need]) -> frozenset[Cell]:

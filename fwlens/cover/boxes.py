@@ -4,9 +4,11 @@ A rule is a box: every source x every destination x every service. A *maximal* b
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import combinations, product, zip_longest
+from operator import and_, or_
 from random import Random
 from typing import Final
 
@@ -18,7 +20,7 @@ Box = tuple[frozenset[str], ...]
 _NONE: Final[frozenset[str]] = frozenset()
 _PATHS: Final = 2
 _STRAY: Final = 0.1
-TOO_MANY: Final = 20_000
+TOO_MANY: Final = 40_000
 """So many maximal boxes and no more are listed; beyond it a relation is covered by heuristic."""
 
 
@@ -72,44 +74,73 @@ def components(cells: frozenset[Cell]) -> list[frozenset[Cell]]:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """Maximal boxes in their order, and whether these are all of them."""
+    """The maximal boxes of a relation in their order, and whether these are all of them.
 
-    boxes: tuple[Box, ...]
+    A box is a mask per dimension: which of the `values` of that dimension it holds, the first as the lowest bit.
+    """
+
+    values: tuple[tuple[str, ...], ...]
+    masks: tuple[tuple[int, ...], ...]
     complete: bool
+
+    def box(self, number: int) -> Box:
+        """One of the boxes, by its place."""
+        return tuple(
+            frozenset(value for i, value in enumerate(values) if mask >> i & 1)
+            for values, mask in zip(self.values, self.masks[number], strict=True)
+        )
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """All boxes."""
+        return tuple(map(self.box, range(len(self.masks))))
 
 
 def maximal(cells: frozenset[Cell]) -> Listing:
     """The maximal boxes of a relation: all of them up to about `TOO_MANY`, else some of every shape."""
-    found, complete = _maximal(cells, len(next(iter(cells))))
-    return Listing(tuple(sorted(found, key=sort_key)), complete)
+    values = tuple(tuple(sorted(side)) for side in hull(cells))
+    place = [{value: i for i, value in enumerate(side)} for side in values]
+    placed = [tuple(of[value] for of, value in zip(place, cell, strict=True)) for cell in cells]
+    found, complete = _maximal(placed, len(values))
+    return Listing(values, tuple(sorted(found)), complete)
 
 
-def _maximal(cells: frozenset[Cell], dimensions: int) -> tuple[set[Box], bool]:
+def _maximal(cells: Collection[tuple[int, ...]], dimensions: int) -> tuple[set[tuple[int, ...]], bool]:
+    """Of cells given by the places of their values."""
     if dimensions == 1:
-        return {hull(cells)}, True
-    axis = min(range(dimensions), key=lambda i: len({cell[i] for cell in cells}))
-    support: dict[Cell, set[str]] = {}
+        return {(_mask(place for (place,) in cells),)}, True
+    sides = [len({cell[axis] for cell in cells}) for axis in range(dimensions)]
+    axis = sides.index(min(sides))
+    support: dict[tuple[int, ...], int] = {}
     for cell in cells:
-        support.setdefault(cell[:axis] + cell[axis + 1 :], set()).add(cell[axis])
+        rest = cell[:axis] + cell[axis + 1 :]
+        support[rest] = support.get(rest, 0) | 1 << cell[axis]
     closed, complete = _closed(support.values())
-    found: set[Box] = set()
+    found: set[tuple[int, ...]] = set()
     for values in closed:
-        rest = frozenset(cell for cell, there in support.items() if values <= there)
-        inner, whole = _maximal(rest, dimensions - 1)
+        rests = [cell for cell, there in support.items() if not values & ~there]
+        inner, whole = _maximal(rests, dimensions - 1)
         complete = complete and whole
         for box in inner:
-            # The values that carry this whole box may be more than those it was found for.
-            full = frozenset.intersection(*(frozenset(support[cell]) for cell in cells_of(box)))
+            # More values may carry it than those it was found for, where it is not all that these carry.
+            full = _carried(box, support) if len(inner) > 1 and len(closed) > 1 else values
             found.add((*box[:axis], full, *box[axis:]))
     return found, complete
 
 
-def _closed(sets: Iterable[set[str]]) -> tuple[list[frozenset[str]], bool]:
-    """All nonempty intersections of the sets, as bit masks for speed; where they are too many, some from every set."""
-    distinct = sorted({tuple(sorted(values)) for values in sets})
-    names = sorted({name for values in distinct for name in values})
-    bit = {name: 1 << i for i, name in enumerate(names)}
-    basis = [sum(bit[name] for name in values) for values in distinct]
+def _carried(box: tuple[int, ...], support: dict[tuple[int, ...], int]) -> int:
+    """The values that all combinations of a box have."""
+    sides = [[i for i in range(mask.bit_length()) if mask >> i & 1] for mask in box]
+    return reduce(and_, (support[cell] for cell in product(*sides)))
+
+
+def _mask(places: Iterable[int]) -> int:
+    return reduce(or_, (1 << place for place in places))
+
+
+def _closed(sets: Iterable[int]) -> tuple[list[int], bool]:
+    """All nonempty intersections of the sets; where they are too many, some from every set."""
+    basis = sorted(set(sets))
     masks: set[int] = set()
     complete = True
     for mask in basis:
@@ -119,7 +150,7 @@ def _closed(sets: Iterable[set[str]]) -> tuple[list[frozenset[str]], bool]:
             masks, complete = _sampled(basis), False
             break
     masks.discard(0)
-    return [frozenset(name for name in names if mask & bit[name]) for mask in sorted(masks)], complete
+    return sorted(masks), complete
 
 
 def _sampled(basis: Sequence[int]) -> set[int]:

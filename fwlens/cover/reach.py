@@ -1,0 +1,80 @@
+"""Knows which boxes reach which needs, as a matrix of bits, and which of both say nothing new.
+
+A need that every box of some other need reaches is met with that one; a box that reaches only what another one does is
+never better. What is left is far smaller, and has a cover with as few boxes.
+"""
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fwlens.cover.boxes import Listing
+from fwlens.cover.solve import Need
+
+Bits = NDArray[np.bool_]
+"""Boxes x needs, unless it is said otherwise."""
+Numbers = NDArray[np.int64]
+
+_FIRST: Final = 48
+_ROWS: Final = 1000
+_COMPARED: Final = 12_000
+
+
+def reach(listing: Listing, needs: Sequence[Need]) -> Bits:
+    """Needs x boxes: whether the box holds a cell of the need."""
+    cells = [cell for need in needs for cell in sorted(need)]
+    held = np.ones((len(cells), len(listing.masks)), bool)
+    for axis, values in enumerate(listing.values):
+        if len(values) > 1:
+            place = {value: i for i, value in enumerate(values)}
+            held &= _unpacked([box[axis] for box in listing.masks], len(values))[[place[cell[axis]] for cell in cells]]
+    begins = [0, *accumulate(map(len, needs))][:-1]
+    return held if len(cells) == len(needs) else np.logical_or.reduceat(held, begins, axis=0)
+
+
+def _unpacked(masks: Sequence[int], bits: int) -> Bits:
+    """Bits x masks."""
+    wide = -(-bits // 8)
+    packed = np.frombuffer(b"".join(mask.to_bytes(wide, "little") for mask in masks), np.uint8).reshape(-1, wide)
+    return np.ascontiguousarray(np.unpackbits(packed, axis=1, count=bits, bitorder="little").T.astype(bool))
+
+
+def hardest(by_need: Bits) -> Numbers:
+    """Of needs x boxes the needs whose boxes hold those of no other need; of equal ones the first."""
+    met = np.zeros(len(by_need), bool)
+    for need, mine in enumerate(by_need):
+        if met[need]:
+            continue
+        boxes = np.flatnonzero(mine)
+        few = boxes[:: max(1, len(boxes) // _FIRST)]
+        others = np.flatnonzero(by_need[:, few].all(axis=1))
+        others = others[by_need[np.ix_(others, boxes)].all(axis=1)]
+        met[others] = True
+        # Where all have the same boxes, this one stays; a later one with fewer boxes may still take its place.
+        met[need] = False
+    return np.flatnonzero(~met)
+
+
+def distinct(reached: Bits) -> Numbers:
+    """One of equal rows each, the first, in their order."""
+    _, first = np.unique(np.packbits(reached, axis=1), axis=0, return_index=True)
+    return np.sort(first)
+
+
+def largest(reached: Bits) -> Numbers:
+    """Of distinct boxes those whose needs lie within those of no other; all where comparing them takes too long."""
+    if len(reached) > _COMPARED:
+        return np.arange(len(reached))
+    order = np.argsort(-reached.sum(axis=1), kind="stable")
+    sizes = reached.sum(axis=1)[order]
+    floats: Any = reached[order].astype(np.float32)
+    kept = np.ones(len(order), bool)
+    for begin in range(0, len(order), _ROWS):
+        mine = slice(begin, begin + _ROWS)
+        larger = int(np.searchsorted(-sizes, -sizes[mine][-1]))
+        held = floats[mine] @ floats[:larger].T >= sizes[mine, None]
+        kept[mine] = ~(held & (sizes[None, :larger] > sizes[mine, None])).any(axis=1)
+    return np.sort(order[kept])

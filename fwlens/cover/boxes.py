@@ -21,7 +21,8 @@ _NONE: Final[frozenset[str]] = frozenset()
 _PATHS: Final = 2
 _STRAY: Final = 0.1
 TOO_MANY: Final = 40_000
-"""So many maximal boxes and no more are listed; beyond it a relation is covered by heuristic."""
+"""So many maximal boxes and no more are listed; beyond it only some are."""
+_SOME: Final = 8_000
 
 
 def cells_of(box: Box) -> Iterator[Cell]:
@@ -158,7 +159,7 @@ def _sampled(basis: Sequence[int]) -> set[int]:
     found, random = set(basis), Random(len(basis))  # noqa: S311 - the same paths every time
     for number, start in enumerate([*basis] * _PATHS):
         mask, left = start, [other for other in basis if other & start]
-        while left and len(found) <= TOO_MANY:
+        while left and len(found) <= _SOME:
             left = [other for other in left if mask & ~other and mask & other]
             if left:
                 stray = 0.0 if number < len(basis) else _STRAY * mask.bit_count()

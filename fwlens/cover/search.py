@@ -13,6 +13,8 @@ from fwlens.cover.reach import Bits, Numbers
 
 _RUNS: Final = 3
 TURNS: Final = 12_000
+_WORK: Final = 12_000_000
+"""Turns times needs of a run: a turn looks at them all."""
 _LOOKS: Final = 800_000
 """Boxes times needs weighed in a turn, of the boxes that reach the need that was picked."""
 _EVERY: Final = 10
@@ -32,7 +34,7 @@ def search(reached: Bits, enough: int, turns: int = TURNS) -> list[Numbers]:
 def _run(reached: Bits, enough: int, turns: int, random: Random) -> list[Numbers]:
     state = _State(reached, random)
     found: list[Numbers] = []
-    for turn in range(turns):
+    for turn in range(min(turns, _WORK // reached.shape[1])):
         unmet = np.flatnonzero(state.times == 0)
         if not len(unmet):
             state.without_vain()

@@ -22,6 +22,8 @@ _PATHS: Final = 2
 _STRAY: Final = 0.1
 TOO_MANY: Final = 40_000
 """So many maximal boxes and no more are listed; beyond it only some are."""
+_BITS: Final = 100_000_000
+"""Boxes times cells: the same limit for relations of many cells."""
 _SOME: Final = 8_000
 
 
@@ -99,14 +101,15 @@ class Listing:
 
 def maximal(cells: frozenset[Cell]) -> Listing:
     """The maximal boxes of a relation: all of them up to about `TOO_MANY`, else some of every shape."""
+    most = min(TOO_MANY, max(1, _BITS // len(cells)))
     values = tuple(tuple(sorted(side)) for side in hull(cells))
     place = [{value: i for i, value in enumerate(side)} for side in values]
     placed = [tuple(of[value] for of, value in zip(place, cell, strict=True)) for cell in cells]
-    found, complete = _maximal(placed, len(values))
+    found, complete = _maximal(placed, len(values), most)
     return Listing(values, tuple(sorted(found)), complete)
 
 
-def _maximal(cells: Collection[tuple[int, ...]], dimensions: int) -> tuple[set[tuple[int, ...]], bool]:
+def _maximal(cells: Collection[tuple[int, ...]], dimensions: int, most: int) -> tuple[set[tuple[int, ...]], bool]:
     """Of cells given by the places of their values."""
     if dimensions == 1:
         return {(_mask(place for (place,) in cells),)}, True
@@ -116,11 +119,11 @@ def _maximal(cells: Collection[tuple[int, ...]], dimensions: int) -> tuple[set[t
     for cell in cells:
         rest = cell[:axis] + cell[axis + 1 :]
         support[rest] = support.get(rest, 0) | 1 << cell[axis]
-    closed, complete = _closed(support.values())
+    closed, complete = _closed(support.values(), most)
     found: set[tuple[int, ...]] = set()
     for values in closed:
         rests = [cell for cell, there in support.items() if not values & ~there]
-        inner, whole = _maximal(rests, dimensions - 1)
+        inner, whole = _maximal(rests, dimensions - 1, most)
         complete = complete and whole
         for box in inner:
             # More values may carry it than those it was found for, where it is not all that these carry.
@@ -139,7 +142,7 @@ def _mask(places: Iterable[int]) -> int:
     return reduce(or_, (1 << place for place in places))
 
 
-def _closed(sets: Iterable[int]) -> tuple[list[int], bool]:
+def _closed(sets: Iterable[int], most: int) -> tuple[list[int], bool]:
     """All nonempty intersections of the sets; where they are too many, some from every set."""
     basis = sorted(set(sets))
     masks: set[int] = set()
@@ -147,19 +150,19 @@ def _closed(sets: Iterable[int]) -> tuple[list[int], bool]:
     for mask in basis:
         masks |= {mask & other for other in masks}
         masks.add(mask)
-        if len(masks) > TOO_MANY:
-            masks, complete = _sampled(basis), False
+        if len(masks) > most:
+            masks, complete = _sampled(basis, min(most, _SOME)), False
             break
     masks.discard(0)
     return sorted(masks), complete
 
 
-def _sampled(basis: Sequence[int]) -> set[int]:
+def _sampled(basis: Sequence[int], most: int) -> set[int]:
     """From every set some paths of intersections, each time with one of the sets that keep the most."""
     found, random = set(basis), Random(len(basis))  # noqa: S311 - the same paths every time
     for number, start in enumerate([*basis] * _PATHS):
         mask, left = start, [other for other in basis if other & start]
-        while left and len(found) <= _SOME:
+        while left and len(found) <= most:
             left = [other for other in left if mask & ~other and mask & other]
             if left:
                 stray = 0.0 if number < len(basis) else _STRAY * mask.bit_count()

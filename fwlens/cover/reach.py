@@ -21,6 +21,7 @@ Numbers = NDArray[np.int64]
 _FIRST: Final = 48
 _ROWS: Final = 1000
 _COMPARED: Final = 12_000
+_NEEDS: Final = 20_000
 
 
 def reach(listing: Listing, needs: Sequence[Need]) -> Bits:
@@ -43,7 +44,10 @@ def _unpacked(masks: Sequence[int], bits: int) -> Bits:
 
 
 def hardest(by_need: Bits) -> Numbers:
-    """Of needs x boxes the needs whose boxes hold those of no other need; of equal ones the first."""
+    """Of needs x boxes the needs whose boxes hold those of no other need, of equal ones the first; all where comparing
+    them takes too long."""
+    if len(by_need) > _NEEDS:
+        return np.arange(len(by_need))
     met = np.zeros(len(by_need), bool)
     for need, mine in enumerate(by_need):
         if met[need]:

@@ -13,8 +13,8 @@ from fwlens.cover.reach import Bits, Numbers
 
 _RUNS: Final = 3
 TURNS: Final = 12_000
-_WORK: Final = 12_000_000
-"""Turns times needs of a run: a turn looks at them all."""
+_WORK: Final = 5_000_000_000
+"""Boxes times needs that the turns of a run look at."""
 _LOOKS: Final = 800_000
 """Boxes times needs weighed in a turn, of the boxes that reach the need that was picked."""
 _EVERY: Final = 10
@@ -34,7 +34,8 @@ def search(reached: Bits, enough: int, turns: int = TURNS) -> list[Numbers]:
 def _run(reached: Bits, enough: int, turns: int, random: Random) -> list[Numbers]:
     state = _State(reached, random)
     found: list[Numbers] = []
-    for turn in range(min(turns, _WORK // reached.shape[1])):
+    a_turn = len(state.chosen()) * reached.shape[1] + min(int(reached.sum()), _LOOKS)
+    for turn in range(max(1, min(turns, _WORK // a_turn))):
         unmet = np.flatnonzero(state.times == 0)
         if not len(unmet):
             state.without_vain()

@@ -12,6 +12,8 @@ Need = frozenset[Cell]
 """Any one of these cells must be allowed; most needs have only one."""
 
 _WAYS: Final = 100_000
+_PAIRS: Final = 3_000_000
+"""So many pairs of needs are compared at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,12 @@ def fooling(needs: Sequence[Need], cells: frozenset[Cell]) -> int:
     beside = Counter(line for cell in cells for line in _lines(cell))
     degree = {need: sum(beside[line] for cell in need for line in _lines(cell)) for need in needs}
     order = sorted(needs, key=lambda need: (degree[need], sorted(need)))
-    best = 0
+    best, left = 0, _PAIRS
     for start in range(0, len(order), max(1, len(order) ** 2 // 50_000)):
         picked: list[Need] = []
         for need in order[start:] + order[:start]:
-            if all(_apart(need, other, cells) for other in picked):
+            left -= len(picked)
+            if left > 0 and all(_apart(need, other, cells) for other in picked):
                 picked.append(need)
         best = max(best, len(picked))
     return best

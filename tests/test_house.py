@@ -61,6 +61,7 @@ KEPT: dict[str, set[str]] = {
     "yaml": {"catalog"},
     "highspy": {"cover"},
     "numpy": {"cover"},
+    "threadpoolctl": {"cover"},
     "plotly": {"report"},
     "jinja2": {"report"},
     "azure": {"source", "tags"},

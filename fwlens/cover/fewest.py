@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from fwlens.cover.blocks import Blocks
 from fwlens.cover.boxes import Box, Cell, hull, maximal
@@ -44,6 +45,12 @@ class Fewest:
 
 def fewest(needs: Sequence[Need]) -> Fewest:
     """As few boxes as can be found, with a bound."""
+    # More threads gain nothing here, and wait for each other where other processes run.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _fewest(needs)
+
+
+def _fewest(needs: Sequence[Need]) -> Fewest:
     listing = maximal(_all(needs))
     by_need = reach(listing, needs)
     hard = hardest(by_need)

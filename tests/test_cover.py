@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwlens.cover import Box, Cell, Cover, cover
+from fwlens.cover import Box, Cell, Cover, cover, solver
 from fwlens.cover.blocks import Blocks
 from fwlens.cover.boxes import cells_of, components, maximal, parts, parts_with_own
 from fwlens.cover.fewest import bound_of_part, fewest
@@ -240,6 +240,14 @@ def test_a_part_of_the_values_bounds_the_whole_with_alternatives_too(cells: set[
     exact = choose(np.ascontiguousarray(reach(listing, needs).T), nodes=10_000)
     assert bound_of_part(needs) <= len(exact.columns)
     assert fewest(needs).bound <= len(exact.columns) <= len(fewest(needs).boxes)
+
+
+def test_where_time_is_up_before_anything_is_proven_the_cover_still_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(solver._OPTIONS, "time_limit", 0.0)
+    cells = _relation(20, 20, 0.7, 5)
+    found = cover(singles(cells))
+    assert {cell for box in found.boxes for cell in cells_of(box)} == set(cells)
+    assert 1 <= found.lower_bound <= len(found.boxes)
 
 
 def test_a_bound_counts_a_block_of_clients_that_each_miss_another_host_in_full() -> None:

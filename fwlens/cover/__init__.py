@@ -147,10 +147,6 @@ def _solved(reach: Sequence[frozenset[int]], needs: int, costs: Sequence[int]) -
     return choose(reached, costs, nodes=_NODES)
 
 
-def _all(needs: Iterable[Need]) -> frozenset[Cell]:
-    return frozenset(cell for need in needs for cell in need)
-
-
 def _merged(needs: Sequence[Need]) -> tuple[list[dict[str, list[str]]], list[Need]]:
     """Values that stand in equal places as one: the members of each representative, and the needs that are left.
 

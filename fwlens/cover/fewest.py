@@ -113,7 +113,9 @@ def _proven(reached: Bits, blocks: Blocks, relaxed: Relaxed, covers: list[Number
         rows, least = relaxed.demands()
         choice = choose(rows, nodes=max(1, _EFFORT // int(rows.sum())), known=best, least=least)
         bound = max(bound, whole(choice.bound))
-        best = min(best, np.array(choice.columns, np.int64), key=len) if choice.columns else best
+        better = np.array(choice.columns, np.int64)
+        if len(better) < len(best) and reached[better].any(axis=0).all():
+            best = better
     return best, bound
 
 

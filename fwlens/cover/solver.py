@@ -26,7 +26,7 @@ _BOUND_ONLY: Final = {
     "mip_heuristic_run_root_reduced_cost": False,
     "mip_pscost_minreliable": 0,
 }
-"""For who brings a cover along: nothing of the time goes into looking for one."""
+"""For who brings a cover along: no time goes into looking for one, and little into the choice of a branch."""
 _MORE: Final = 300
 """So many boxes join a linear program at a time."""
 _EXACT: Final = 1e-7
@@ -75,8 +75,8 @@ def choose(
 
 
 def whole(bound: float) -> int:
-    """A bound on a whole number, rounded up past the solver's tolerance."""
-    return max(1, ceil(bound - 1e-6))
+    """A bound on a whole number, rounded up past the solver's tolerance; 1 where nothing was proven in time."""
+    return ceil(max(1.0, bound - 1e-6))
 
 
 class Relaxed:
@@ -112,6 +112,8 @@ class Relaxed:
         """Bring the bound and the weights up to date."""
         while True:
             self._model.run()
+            if self._model.getModelStatus() != highspy.HighsModelStatus.kOptimal:
+                return  # out of time: what was proven before holds
             prices = np.maximum(self._model.getSolution().row_dual, 0.0)
             asked = np.round(self._rows @ prices, _DIGITS)
             # Prices scaled so that no box is worth more than it costs prove a bound, whatever the solver's tolerance.

@@ -8,13 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fwlens.cover import Box, Cell, Cover, cover, solver
-from fwlens.cover.blocks import Blocks
-from fwlens.cover.boxes import cells_of, components, maximal, parts, parts_with_own
+from fwlens.cover import boxes as listings
+from fwlens.cover.boxes import Listing, cells_of, components, maximal, parts, parts_with_own
+from fwlens.cover.crowns import Crowns, boxes_for, unlike
+from fwlens.cover.dense import made
 from fwlens.cover.fewest import bound_of_part, fewest
-from fwlens.cover.reach import Bits, distinct, hardest, largest, reach
+from fwlens.cover.reach import Bits, distinct, hardest, inside, largest, least_of, reach
 from fwlens.cover.search import search
 from fwlens.cover.solve import lightest, reaches
-from fwlens.cover.solver import Relaxed, choose, whole
+from fwlens.cover.solver import Relaxed, choose, fewer, whole
 
 
 def singles(cells: Iterable[Cell]) -> list[frozenset[Cell]]:
@@ -36,6 +38,22 @@ def every_box(allowed: frozenset[Cell]) -> list[Box]:
         [frozenset(chosen) for k in range(1, len(side) + 1) for chosen in combinations(side, k)] for side in sides
     ]
     return [box for box in product(*subsets) if all(cell in allowed for cell in cells_of(box))]
+
+
+def every_maximal(cells: Iterable[Cell]) -> Listing:
+    """The maximal boxes of a relation that is small enough."""
+    listing = maximal(frozenset(cells))
+    assert listing is not None
+    return listing
+
+
+def proven(needs: list[frozenset[Cell]]) -> int:
+    """How few boxes there can be, as the solver proves it over all maximal boxes."""
+    listing = every_maximal(cell for need in needs for cell in need)
+    reached = np.ascontiguousarray(reach(listing, needs).T)
+    exact = choose(reached, [1] * len(reached), nodes=10_000)
+    assert exact.proven
+    return len(exact.columns)
 
 
 def exhaustive(needs: list[frozenset[Cell]]) -> tuple[int, int]:
@@ -121,9 +139,10 @@ def test_maximal_boxes_are_those_that_nothing_can_be_added_to(cells: set[Cell]) 
         for box in plain
         if not any(box != other and all(a <= b for a, b in zip(box, other, strict=True)) for other in plain)
     }
-    listing = maximal(allowed)
-    assert (set(listing.boxes), listing.complete) == (largest, True)
+    listing = every_maximal(allowed)
+    assert set(listing.boxes) == largest
     assert set(parts(listing.boxes, 10_000) or ()) == set(plain)
+    assert maximal(allowed, len(largest) - 1) is None
 
 
 def _relation(sources: int, destinations: int, density: float, seed: int) -> list[Cell]:
@@ -151,6 +170,13 @@ def test_large_relations_are_covered_exactly_and_no_worse_than_line_by_line(cell
     found = cover(singles(cells))
     assert {cell for box in found.boxes for cell in cells_of(box)} == set(cells)
     assert found.lower_bound <= len(found.boxes) <= min(len({cell[axis] for cell in cells}) for axis in (0, 1))
+
+
+def test_a_dense_relation_takes_less_than_half_of_its_lines() -> None:
+    """One in ten absent: far more maximal boxes than can be listed, and few are enough."""
+    found = cover(singles(_relation(48, 48, 0.9, 1)))
+    assert len(found.boxes) < 24
+    assert found.lower_bound == 8  # of seven boxes there are no more than 35 sets of which none lies in another
 
 
 def test_every_source_to_every_other_destination_needs_far_fewer_boxes_than_lines() -> None:
@@ -202,44 +228,119 @@ def test_the_relaxation_is_a_bound_with_and_without_demands(reach: list[frozense
     relaxed.demand(np.ones(len(matrix), bool), fewest_boxes)
     relaxed.solve()
     assert whole(relaxed.bound) == fewest_boxes
-    assert choose(matrix, nodes=100).bound == fewest_boxes
+
+
+@given(_REACHES)
+def test_one_box_less_than_the_fewest_is_refuted_and_the_fewest_are_found(reach: list[frozenset[int]]) -> None:
+    matrix = _matrix(reach)
+    count, once = _fewest_plainly(reach, frozenset[int]().union(*reach)), np.ones(matrix.shape[1])
+    less, enough = fewer(matrix, once, count - 1, nodes=100), fewer(matrix, once, count, nodes=100)
+    assert (less.chosen, less.refuted, enough.refuted) == (None, True, False)
+    assert enough.chosen is not None
+    assert len(enough.chosen) == count
+    assert matrix[enough.chosen].any(axis=0).all()
 
 
 _LARGER = st.sets(st.tuples(*[st.sampled_from("abcdef")] * 2), min_size=1, max_size=24)
+_DEEPER = st.sets(st.tuples(*[st.sampled_from("abcd")] * 2, st.sampled_from("12")), min_size=1, max_size=20)
 
 
-@given(_LARGER)
-def test_blocks_take_no_more_boxes_than_any_cover_has_of_them(cells: set[Cell]) -> None:
+def _some_with_alternatives(cells: set[Cell], random: Random) -> list[frozenset[Cell]]:
+    ordered = sorted(cells)
+    return [frozenset(random.sample(ordered, min(len(ordered), random.randint(1, 2)))) for _ in ordered]
+
+
+@given(_LARGER | _DEEPER)
+def test_who_meets_the_least_needs_meets_all(cells: set[Cell]) -> None:
     needs = singles(sorted(cells))
-    listing = maximal(frozenset(cells))
-    by_need = reach(listing, needs)
-    boxes = np.arange(len(listing.masks))
-    blocks = Blocks(needs, by_need, boxes)
-    for cover_of in search(np.ascontiguousarray(by_need.T), 1, 20):
-        chosen = np.isin(boxes, cover_of)
-        for block in blocks.candidates(np.zeros(len(boxes)), chosen[None, :], 8.0):
-            assert 1 <= blocks.takes(block) <= int((chosen & blocks.touching(block)).sum())
+    listing = every_maximal(cells)
+    least = least_of(needs, frozenset(cells))
+    assert set(least) <= set(needs)
+    for need in needs:
+        boxes_of = set(np.flatnonzero(reach(listing, [need])[0]))
+        assert any(set(np.flatnonzero(mine)) <= boxes_of for mine in reach(listing, least))
 
 
-@given(_LARGER)
+def test_of_needs_with_alternatives_all_are_least() -> None:
+    either = frozenset({("a", "x"), ("a", "y")})
+    needs = [either, frozenset({("a", "x")})]
+    assert least_of(needs, either) == needs
+
+
+@pytest.mark.parametrize(
+    ("values", "boxes_at_least"), [(1, 1), (2, 2), (3, 3), (4, 4), (6, 4), (7, 5), (10, 5), (11, 6), (70, 8), (71, 9)]
+)
+def test_so_many_sets_of_which_none_holds_another_take_so_many_elements(values: int, boxes_at_least: int) -> None:
+    assert boxes_for(values) == boxes_at_least
+
+
+def _crowns(needs: list[frozenset[Cell]], listing: Listing) -> Crowns:
+    return Crowns(needs, listing.places, [inside(listing, axis).T for axis in range(len(listing.values))])
+
+
+@given(_LARGER | _DEEPER, st.randoms(use_true_random=False), st.booleans())
+def test_no_cover_has_fewer_boxes_of_a_crown_than_the_crown_takes(
+    cells: set[Cell], random: Random, alternatives: bool
+) -> None:
+    needs = _some_with_alternatives(cells, random) if alternatives else singles(sorted(cells))
+    listing = every_maximal(cell for need in needs for cell in need)
+    crowns, reached = _crowns(needs, listing), np.ascontiguousarray(reach(listing, needs).T)
+    weights = np.array([random.random() / 4 for _ in reached])
+    for crown in crowns.beyond(weights, 0):
+        touching = crowns.touching(crown)
+        assert crown.gain == pytest.approx(crown.least - weights[touching].sum(), abs=1e-5)
+        for cover_of in search(reached, 1, 20):
+            assert touching[cover_of].sum() >= crown.least
+
+
+@pytest.mark.parametrize(("values", "takes"), [(3, 3), (5, 4), (7, 5), (11, 6)])
+def test_clients_that_each_miss_another_host_are_a_crown(values: int, takes: int) -> None:
+    """By the linear program seven clients would do with three and a half boxes."""
+    needs = singles((f"a{i}", f"h{j}") for i in range(values) for j in range(values) if i != j)
+    found = fewest(needs)
+    assert len(found.boxes) == found.bound == takes
+    relaxed = Relaxed(np.ascontiguousarray(reach(every_maximal(*zip(*needs, strict=True)), needs).T))
+    assert whole(relaxed.bound) == min(takes, 4)
+
+
+@given(_LARGER | _DEEPER)
+def test_values_that_each_need_what_another_must_not_have_bound_the_boxes(cells: set[Cell]) -> None:
+    needs = singles(sorted(cells))
+    assert 1 <= unlike(needs) <= proven(needs)
+
+
+@given(_LARGER | _DEEPER, st.randoms(use_true_random=False))
+def test_boxes_that_are_made_meet_all_needs_and_allow_nothing_else(cells: set[Cell], random: Random) -> None:
+    needs = _some_with_alternatives(cells, random)
+    allowed = {cell for need in needs for cell in need}
+    found = made(needs).boxes
+    assert all(set(cells_of(box)) <= allowed for box in found)
+    assert all(any(cell in need for box in found for cell in cells_of(box)) for need in needs)
+
+
+@given(_LARGER | _DEEPER)
 def test_what_is_found_for_many_boxes_is_what_the_solver_proves(cells: set[Cell]) -> None:
     needs = singles(sorted(cells))
     found = fewest(needs)
-    listing = maximal(frozenset(cells))
-    exact = choose(np.ascontiguousarray(reach(listing, needs).T), nodes=10_000)
-    assert exact.proven
     assert {cell for box in found.boxes for cell in cells_of(box)} == cells
-    assert len(found.boxes) == found.bound == len(exact.columns)
+    assert len(found.boxes) == found.bound == proven(needs)
 
 
-@given(_LARGER, st.randoms(use_true_random=False))
+@given(_LARGER | _DEEPER, st.randoms(use_true_random=False))
 def test_a_part_of_the_values_bounds_the_whole_with_alternatives_too(cells: set[Cell], random: Random) -> None:
-    ordered = sorted(cells)
-    needs = [frozenset(random.sample(ordered, min(len(ordered), random.randint(1, 2)))) for _ in ordered]
-    listing = maximal(frozenset(cell for need in needs for cell in need))
-    exact = choose(np.ascontiguousarray(reach(listing, needs).T), nodes=10_000)
-    assert bound_of_part(needs) <= len(exact.columns)
-    assert fewest(needs).bound <= len(exact.columns) <= len(fewest(needs).boxes)
+    needs = _some_with_alternatives(cells, random)
+    assert bound_of_part(needs) <= proven(needs)
+    assert fewest(needs).bound <= proven(needs) <= len(fewest(needs).boxes)
+
+
+@given(_LARGER | _DEEPER)
+def test_where_the_boxes_cannot_be_listed_the_cover_is_exact_and_the_bound_holds(cells: set[Cell]) -> None:
+    needs = singles(sorted(cells))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(listings, "TOO_MANY", 2)
+        found = fewest(needs)
+    assert {cell for box in found.boxes for cell in cells_of(box)} == cells
+    assert found.bound <= proven(needs) <= len(found.boxes)
 
 
 def test_where_time_is_up_before_anything_is_proven_the_cover_still_stands(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -250,14 +351,13 @@ def test_where_time_is_up_before_anything_is_proven_the_cover_still_stands(monke
     assert 1 <= found.lower_bound <= len(found.boxes)
 
 
-def test_a_bound_counts_a_block_of_clients_that_each_miss_another_host_in_full() -> None:
+def test_a_bound_counts_crowns_that_are_joined_in_full() -> None:
     """Six clients that each miss another of six hosts take four boxes; what joins two such groups takes a ninth. The
     linear program by itself would do with fewer."""
     cells = [(f"{g}{i}", f"{g}h{j}") for g in "ab" for i in range(6) for j in range(6) if i != j]
     needs = singles([*cells, ("a0", "bh1"), ("b0", "ah1")])
     found = fewest(needs)
-    listing = maximal(frozenset(cell for need in needs for cell in need))
-    relaxed = Relaxed(np.ascontiguousarray(reach(listing, needs).T))
+    relaxed = Relaxed(np.ascontiguousarray(reach(every_maximal(*zip(*needs, strict=True)), needs).T))
     assert (whole(relaxed.bound), found.bound, len(found.boxes)) == (8, 9, 9)
 
 
@@ -288,11 +388,11 @@ def test_no_atom_of_any_box_can_be_left_out(cells: set[Cell]) -> None:
 @given(cells=st.sets(st.tuples(*[st.sampled_from("abcd")] * 2), min_size=1, max_size=8), weights=st.randoms())
 def test_what_needs_no_solver_is_what_the_solver_finds(cells: set[Cell], weights: Random) -> None:
     needs = singles(sorted(cells))
-    every_maximal = maximal(frozenset(cells)).boxes
-    every = parts(every_maximal, 3000)
+    whole_boxes = every_maximal(cells).boxes
+    every = parts(whole_boxes, 3000)
     assert every is not None
     costs = [100 + weights.randrange(9) for _ in every]
-    quick = lightest(reaches(every, needs), len(needs), costs, reaches(every_maximal, needs))
+    quick = lightest(reaches(every, needs), len(needs), costs, reaches(whole_boxes, needs))
     if quick:
         reached = np.array([[i in mine for i in range(len(needs))] for mine in reaches(every, needs)])
         solved = choose(reached, costs, nodes=100)
@@ -302,7 +402,7 @@ def test_what_needs_no_solver_is_what_the_solver_finds(cells: set[Cell], weights
 
 @given(cells=st.sets(st.tuples(*[st.sampled_from("abcd")] * 3), min_size=1, max_size=12), weights=st.randoms())
 def test_parts_that_hold_what_only_their_box_holds_are_enough(cells: set[Cell], weights: Random) -> None:
-    needs, largest_boxes = singles(sorted(cells)), maximal(frozenset(cells)).boxes
+    needs, largest_boxes = singles(sorted(cells)), every_maximal(cells).boxes
     every, own = parts(largest_boxes, 3000), parts_with_own(largest_boxes, 3000)
     assert every is not None
     cost = {box: 100 + weights.randrange(9) for box in every}

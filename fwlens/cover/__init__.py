@@ -90,21 +90,8 @@ def _component(needs: Sequence[Need], allowed: frozenset[Cell], atoms: Atoms) ->
 
     classes, merged = _merged(needs)
     found = fewest(merged)
-    best = min(found.boxes, *_lines(merged), key=len)
-    full = [_unmerged(box, classes) for box in best]
+    full = [_unmerged(box, classes) for box in found.boxes]
     return Cover(tuple(trimmed(sorted(full, key=sort_key), needs, atoms)), found.bound)
-
-
-def _lines(needs: Sequence[Need]) -> list[list[Box]]:
-    """The plain covers: for each dimension one box per combination of the others. No cover may be worse than these."""
-    covers = []
-    cells = sorted(min(need) for need in needs)
-    for axis in range(len(cells[0])):
-        lines: dict[Cell, list[Cell]] = {}
-        for cell in cells:
-            lines.setdefault(cell[:axis] + cell[axis + 1 :], []).append(cell)
-        covers.append([hull(line) for line in lines.values()])
-    return covers
 
 
 def _unmerged(box: Box, classes: Sequence[dict[str, list[str]]]) -> Box:
@@ -116,13 +103,11 @@ def _unmerged(box: Box, classes: Sequence[dict[str, list[str]]]) -> Box:
 
 def _smallest(needs: Sequence[Need], allowed: frozenset[Cell], atoms: Atoms) -> Cover | None:
     """The fewest boxes and among those the fewest atoms, proven: for a component whose boxes can all be listed."""
-    if len(allowed) > _PARTS:
+    listing = maximal(allowed, _PARTS) if len(allowed) <= _PARTS else None
+    if listing is None:
         return None
-    listing = maximal(allowed)
-    every = None
-    if listing.complete:
-        alone = parts_with_own(listing.boxes, _PARTS) if all(len(need) == 1 for need in needs) else None
-        every = alone or parts(listing.boxes, _PARTS)
+    alone = parts_with_own(listing.boxes, _PARTS) if all(len(need) == 1 for need in needs) else None
+    every = alone or parts(listing.boxes, _PARTS)
     if every is None:
         return None
     count = cache(lambda axis, values: len(atoms(axis, values)))

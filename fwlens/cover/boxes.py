@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import reduce
 from itertools import combinations, product, zip_longest
 from operator import and_, or_
-from random import Random
 from typing import Final
 
 Cell = tuple[str, ...]
@@ -18,13 +17,10 @@ Box = tuple[frozenset[str], ...]
 """A product: every combination of a value of each set."""
 
 _NONE: Final[frozenset[str]] = frozenset()
-_PATHS: Final = 2
-_STRAY: Final = 0.1
-TOO_MANY: Final = 40_000
-"""So many maximal boxes and no more are listed; beyond it only some are."""
-_BITS: Final = 100_000_000
-"""Boxes times cells: the same limit for relations of many cells."""
-_SOME: Final = 8_000
+TOO_MANY: Final = 200_000
+"""So many maximal boxes and no more are listed."""
+_BITS: Final = 150_000_000
+"""Boxes times needs: the same limit where many needs have to be compared."""
 
 
 def cells_of(box: Box) -> Iterator[Cell]:
@@ -77,14 +73,13 @@ def components(cells: frozenset[Cell]) -> list[frozenset[Cell]]:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The maximal boxes of a relation in their order, and whether these are all of them.
+    """Boxes in their order.
 
     A box is a mask per dimension: which of the `values` of that dimension it holds, the first as the lowest bit.
     """
 
     values: tuple[tuple[str, ...], ...]
     masks: tuple[tuple[int, ...], ...]
-    complete: bool
 
     def box(self, number: int) -> Box:
         """One of the boxes, by its place."""
@@ -94,42 +89,61 @@ class Listing:
         )
 
     @property
+    def places(self) -> list[dict[str, int]]:
+        """Per dimension the place of each value."""
+        return places(self.values)
+
+    @property
     def boxes(self) -> tuple[Box, ...]:
         """All boxes."""
         return tuple(map(self.box, range(len(self.masks))))
 
 
-def maximal(cells: frozenset[Cell]) -> Listing:
-    """The maximal boxes of a relation: all of them up to about `TOO_MANY`, else some of every shape."""
-    most = min(TOO_MANY, max(1, _BITS // len(cells)))
-    values = tuple(tuple(sorted(side)) for side in hull(cells))
-    place = [{value: i for i, value in enumerate(side)} for side in values]
-    placed = [tuple(of[value] for of, value in zip(place, cell, strict=True)) for cell in cells]
-    found, complete = _maximal(placed, len(values), most)
-    return Listing(values, tuple(sorted(found)), complete)
+def values_of(cells: Iterable[Cell]) -> tuple[tuple[str, ...], ...]:
+    """Per dimension the values that cells have, in their order."""
+    return tuple(tuple(sorted(side)) for side in hull(cells))
 
 
-def _maximal(cells: Collection[tuple[int, ...]], dimensions: int, most: int) -> tuple[set[tuple[int, ...]], bool]:
+def places(values: Iterable[Sequence[str]]) -> list[dict[str, int]]:
+    """Per dimension the place of each value."""
+    return [{value: i for i, value in enumerate(side)} for side in values]
+
+
+def maximal(cells: frozenset[Cell], most: int = TOO_MANY) -> Listing | None:
+    """The maximal boxes of a relation, or None where there are more than `most`."""
+    values = values_of(cells)
+    of = places(values)
+    placed = [tuple(place[value] for place, value in zip(of, cell, strict=True)) for cell in cells]
+    found = _maximal(placed, len(values), most)
+    return None if found is None else Listing(values, tuple(sorted(found)))
+
+
+def most_for(needs: int) -> int:
+    """So many boxes may be compared with so many needs."""
+    return min(TOO_MANY, max(1, _BITS // needs))
+
+
+def _maximal(cells: Collection[tuple[int, ...]], dimensions: int, most: int) -> set[tuple[int, ...]] | None:
     """Of cells given by the places of their values."""
     if dimensions == 1:
-        return {(_mask(place for (place,) in cells),)}, True
+        return {(_mask(place for (place,) in cells),)}
     sides = [len({cell[axis] for cell in cells}) for axis in range(dimensions)]
     axis = sides.index(min(sides))
     support: dict[tuple[int, ...], int] = {}
     for cell in cells:
         rest = cell[:axis] + cell[axis + 1 :]
         support[rest] = support.get(rest, 0) | 1 << cell[axis]
-    closed, complete = _closed(support.values(), most)
+    closed = _closed(support.values(), most)
     found: set[tuple[int, ...]] = set()
-    for values in closed:
-        rests = [cell for cell, there in support.items() if not values & ~there]
-        inner, whole = _maximal(rests, dimensions - 1, most)
-        complete = complete and whole
+    for values in closed or ():
+        inner = _maximal([cell for cell, there in support.items() if not values & ~there], dimensions - 1, most)
+        if inner is None or len(found) > most:
+            return None
         for box in inner:
             # More values may carry it than those it was found for, where it is not all that these carry.
-            full = _carried(box, support) if len(inner) > 1 and len(closed) > 1 else values
+            full = _carried(box, support) if len(inner) > 1 and len(closed or ()) > 1 else values
             found.add((*box[:axis], full, *box[axis:]))
-    return found, complete
+    return None if closed is None or len(found) > most else found
 
 
 def _carried(box: tuple[int, ...], support: dict[tuple[int, ...], int]) -> int:
@@ -142,33 +156,16 @@ def _mask(places: Iterable[int]) -> int:
     return reduce(or_, (1 << place for place in places))
 
 
-def _closed(sets: Iterable[int], most: int) -> tuple[list[int], bool]:
-    """All nonempty intersections of the sets; where they are too many, some from every set."""
-    basis = sorted(set(sets))
+def _closed(sets: Iterable[int], most: int) -> list[int] | None:
+    """All nonempty intersections of the sets; None where they are too many."""
     masks: set[int] = set()
-    complete = True
-    for mask in basis:
+    for mask in sorted(set(sets)):
         masks |= {mask & other for other in masks}
         masks.add(mask)
         if len(masks) > most:
-            masks, complete = _sampled(basis, min(most, _SOME)), False
-            break
+            return None
     masks.discard(0)
-    return sorted(masks), complete
-
-
-def _sampled(basis: Sequence[int], most: int) -> set[int]:
-    """From every set some paths of intersections, each time with one of the sets that keep the most."""
-    found, random = set(basis), Random(len(basis))  # noqa: S311 - the same paths every time
-    for number, start in enumerate([*basis] * _PATHS):
-        mask, left = start, [other for other in basis if other & start]
-        while left and len(found) <= most:
-            left = [other for other in left if mask & ~other and mask & other]
-            if left:
-                stray = 0.0 if number < len(basis) else _STRAY * mask.bit_count()
-                mask &= max(left, key=lambda other: ((mask & other).bit_count() + random.random() * stray, -other))
-                found.add(mask)
-    return found
+    return sorted(masks)
 
 
 def parts(boxes: Sequence[Box], most: int) -> list[Box] | None:

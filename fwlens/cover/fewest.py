@@ -1,37 +1,37 @@
 """Knows how to cover needs with few boxes where there are too many to try, and to prove how few it could be at best.
 
-A linear program gives a first bound. What it cannot see is that a *block*, the needs of a few hosts or a few clients,
-takes a whole number of boxes: for blocks where the covers found have more boxes than the program, an integer program
-of the block alone says how many it takes, and that is demanded of the whole.
+A linear program gives a first bound, and what it cannot see, that crowns take more boxes, is demanded of it. A search
+looks for a cover. Where the two do not meet, an integer program is asked for one box more than is proven, and so on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from fwlens.cover.blocks import Blocks
-from fwlens.cover.boxes import Box, Cell, hull, maximal
-from fwlens.cover.reach import Bits, Numbers, distinct, hardest, largest, reach
+from fwlens.cover.boxes import Box, Cell, Listing, hull, maximal, most_for
+from fwlens.cover.crowns import Crowns, unlike
+from fwlens.cover.dense import made
+from fwlens.cover.reach import Bits, Numbers, distinct, hardest, inside, largest, least_of, reach
 from fwlens.cover.search import search
 from fwlens.cover.solve import Need, fooling
-from fwlens.cover.solver import Relaxed, choose, whole
+from fwlens.cover.solver import Relaxed, fewer, whole
 
-_ROUNDS: Final = 8
-_LOOKED: Final = 20_000_000
-"""Rounds times boxes times needs: a round looks at them all."""
-_CUTS: Final = 8
-"""So many blocks are demanded before the program is solved again."""
-_TRIES: Final = 16
-_GAIN: Final = 0.001
-_GROWTH: Final = 0.02
-_NARROW: Final = 6.0
-_WIDEST: Final = 24.0
-_COVERS: Final = 300
-_EFFORT: Final = 3_000_000
-"""Nodes times nonzeros of the last search: a node of a large program takes longer."""
+_TURNS: Final = 40
+_STILL: Final = 5
+"""So many turns without a crown that lifts the bound are the last."""
+_LIFT: Final = 0.01
+_SEARCHED: Final = 10_000
+"""Of more boxes than that the largest are searched, and those that the linear program asked for."""
+_EFFORT: Final = 15_000_000
+"""Nodes times nonzeros of an integer program: a node of a large one takes longer."""
+_NEAR: Final = 0.05
+"""Within so much of the cover a bound is near: to bring it nearer is worth a try, and no more."""
+_TRY: Final = 1_200_000
+_FEW: Final = 8
+"""Fewer nodes are not worth the first one, which takes the longest."""
 _LARGEST: Final = 600_000
 
 
@@ -51,23 +51,55 @@ def fewest(needs: Sequence[Need]) -> Fewest:
 
 
 def _fewest(needs: Sequence[Need]) -> Fewest:
-    listing = maximal(_all(needs))
-    by_need = reach(listing, needs)
-    hard = hardest(by_need)
-    reached = np.ascontiguousarray(by_need[hard].T)
-    boxes = distinct(reached)
-    boxes = boxes[largest(reached[boxes])]
-    reached = reached[boxes]
-    if not listing.complete:
-        found = search(reached, 1)[-1]
-        bound = max(fooling(needs, _all(needs)), bound_of_part(needs))
+    cells = _all(needs)
+    listed = _listed(needs, cells)
+    plain = min(_lines(needs), key=len)
+    if listed is not None:
+        found = _closed_in(listed, Crowns(needs, listed.listing.places, listed.inside), len(plain))
     else:
-        relaxed = Relaxed(reached)
-        covers = search(reached, whole(relaxed.bound))
-        found, bound = covers[-1], whole(relaxed.bound)
-        if bound < len(found):
-            found, bound = _proven(reached, Blocks(needs, by_need, boxes), relaxed, covers)
-    return Fewest([listing.box(int(boxes[j])) for j in found], bound)
+        bound = max(fooling(needs, cells), unlike(needs), bound_of_part(needs))
+        some = _Boxes(made(needs), least_of(needs, cells))
+        found = Fewest(some.named(search(some.reached, bound)[-1]), bound)
+    return Fewest(min(plain, found.boxes, key=len), found.bound)
+
+
+def _lines(needs: Sequence[Need]) -> list[list[Box]]:
+    """The plain covers: for each dimension one box per combination of the others. No cover may be worse than these."""
+    covers = []
+    cells = sorted(min(need) for need in needs)
+    for axis in range(len(cells[0])):
+        lines: dict[Cell, list[Cell]] = {}
+        for cell in cells:
+            lines.setdefault(cell[:axis] + cell[axis + 1 :], []).append(cell)
+        covers.append([hull(line) for line in lines.values()])
+    return covers
+
+
+class _Boxes:
+    """Boxes of a listing and the needs that they reach, without those that say nothing new."""
+
+    def __init__(self, listing: Listing, needs: Sequence[Need]) -> None:
+        by_need = reach(listing, needs)
+        reached = np.ascontiguousarray(by_need[hardest(by_need)].T)
+        boxes = distinct(reached)
+        self.listing, self._boxes = listing, boxes[largest(reached[boxes])]
+        self.reached: Bits = reached[self._boxes]
+
+    def named(self, chosen: Iterable[int]) -> list[Box]:
+        """Boxes by their numbers."""
+        return [self.listing.box(int(self._boxes[number])) for number in chosen]
+
+    @property
+    def inside(self) -> list[Bits]:
+        """Per dimension boxes x values."""
+        return [inside(self.listing, axis).T[self._boxes] for axis in range(len(self.listing.values))]
+
+
+def _listed(needs: Sequence[Need], cells: frozenset[Cell]) -> _Boxes | None:
+    """The maximal boxes of allowed cells, where they can be listed."""
+    least = least_of(needs, cells)
+    listing = maximal(cells, most_for(len(least)))
+    return None if listing is None else _Boxes(listing, least)
 
 
 def _all(needs: Sequence[Need]) -> frozenset[Cell]:
@@ -82,51 +114,52 @@ def bound_of_part(needs: Sequence[Need]) -> int:
     while len(values) > 1:
         values = values[: len(values) // 2]
         part = frozenset(cell for cell in cells if cell[axis] in values)
-        inside = [need for need in needs if need <= part]
-        listing = maximal(part)
-        if inside and listing.complete:
-            return whole(Relaxed(_without_vain(reach(listing, inside))).bound)
+        mine = [need for need in needs if need <= part]
+        if mine and (listed := _listed(mine, part)):
+            return whole(Relaxed(listed.reached).bound)
     return 1
 
 
-def _without_vain(by_need: Bits) -> Bits:
-    """Boxes x needs, of those that say something new."""
-    reached = np.ascontiguousarray(by_need[hardest(by_need)].T)
-    return reached[distinct(reached)]
+def _closed_in(listed: _Boxes, crowns: Crowns, enough: int) -> Fewest:
+    """A cover and a bound, as near to each other as can be; `enough` boxes are known to suffice."""
+    reached = listed.reached
+    relaxed = Relaxed(reached)
+    _crowned(relaxed, crowns, enough)
+    bound = whole(relaxed.bound)
+    among = _promising(reached, relaxed)
+    best = among[search(reached[among], bound)[-1]]
+    while bound < len(best) and reached.sum() <= _LARGEST:
+        rows, least = relaxed.demands()
+        nodes = (_TRY if bound >= (1 - _NEAR) * len(best) else _EFFORT) // int(rows.sum())
+        if nodes < _FEW:
+            break
+        asked = fewer(rows, least, bound, nodes=nodes)
+        if asked.chosen is not None and reached[asked.chosen].any(axis=0).all():
+            best = asked.chosen
+        elif asked.refuted:
+            bound += 1
+        else:
+            break
+    return Fewest(listed.named(best), bound)
 
 
-def _proven(reached: Bits, blocks: Blocks, relaxed: Relaxed, covers: list[Numbers]) -> tuple[Numbers, int]:
-    """The best cover and the best bound; a better cover may turn up on the way."""
-    best = covers[-1]
-    chosen = np.array([np.isin(np.arange(len(reached)), cover) for cover in covers[-_COVERS:]])
-    widest = _NARROW
-    for _ in range(max(1, min(_ROUNDS, _LOOKED // reached.size))):
-        if whole(relaxed.bound) >= len(best) or widest > _WIDEST:
+def _crowned(relaxed: Relaxed, crowns: Crowns, enough: int) -> None:
+    """Demand of crowns what they take, until none is found that lifts the bound, or none needs to."""
+    still = 0
+    for turn in range(_TURNS):
+        if whole(relaxed.bound) >= enough:
             break
         before = relaxed.bound
-        if _demanded(blocks, relaxed, chosen, widest):
-            relaxed.solve()
-        if relaxed.bound < before + _GROWTH:
-            widest *= 2
-    bound = whole(relaxed.bound)
-    if bound < len(best) and reached.sum() <= _LARGEST:
-        rows, least = relaxed.demands()
-        choice = choose(rows, nodes=max(1, _EFFORT // int(rows.sum())), known=best, least=least)
-        bound = max(bound, whole(choice.bound))
-        better = np.array(choice.columns, np.int64)
-        if len(better) < len(best) and reached[better].any(axis=0).all():
-            best = better
-    return best, bound
+        for crown in crowns.beyond(relaxed.weights, turn):
+            relaxed.demand(crowns.touching(crown), crown.least)
+        relaxed.solve()
+        still = 0 if relaxed.bound > before + _LIFT else still + 1
+        if still == _STILL:
+            break
 
 
-def _demanded(blocks: Blocks, relaxed: Relaxed, covers: Bits, widest: float) -> int:
-    """Demand of some blocks what they take; how many they were."""
-    done = 0
-    for block in blocks.candidates(relaxed.weights, covers, widest)[:_TRIES]:
-        touching = blocks.touching(block)
-        if blocks.takes(block) > relaxed.weights[touching].sum() + _GAIN:
-            relaxed.demand(touching, blocks.takes(block))
-            done += 1
-            if done == _CUTS:
-                break
-    return done
+def _promising(reached: Bits, relaxed: Relaxed) -> Numbers:
+    if len(reached) <= _SEARCHED:
+        return np.arange(len(reached))
+    order = np.argsort(-reached.sum(axis=1), kind="stable")
+    return np.union1d(relaxed.held, order[:_SEARCHED])

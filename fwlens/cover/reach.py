@@ -4,14 +4,15 @@ A need that every box of some other need reaches is met with that one; a box tha
 never better. What is left is far smaller, and has a cover with as few boxes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import accumulate
+from math import prod
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fwlens.cover.boxes import Listing
+from fwlens.cover.boxes import Cell, Listing, places, values_of
 from fwlens.cover.solve import Need
 
 Bits = NDArray[np.bool_]
@@ -22,18 +23,46 @@ _FIRST: Final = 48
 _ROWS: Final = 1000
 _COMPARED: Final = 12_000
 _NEEDS: Final = 20_000
+_COMBINATIONS: Final = 4_000_000
+
+
+def least_of(needs: Sequence[Need], cells: Collection[Cell]) -> list[Need]:
+    """Of needs, within the cells that are allowed, those that are not met wherever another one is: that one's values
+    have no more than theirs, in each dimension.
+
+    All where there are more cells than needs, or where comparing them takes too long.
+    """
+    values = values_of(cells)
+    shape = [len(side) for side in values]
+    if prod(shape) > _COMBINATIONS or len(cells) > len(needs) or any(len(need) > 1 for need in needs):
+        return list(needs)
+    of = places(values)
+    at = tuple(np.array([[place[v] for place, v in zip(of, min(need), strict=True)] for need in needs]).T)
+    needed = np.zeros(shape, np.float32)
+    needed[at] = 1
+    times: Any = needed
+    for axis in range(len(shape)):
+        lines = np.moveaxis(needed, axis, 0).reshape(shape[axis], -1)
+        within = lines @ (1 - lines).T == 0
+        first = within & ~(within.T & np.tri(len(within), k=-1, dtype=bool))  # of equal lines the first is the least
+        times = np.moveaxis(np.tensordot(first.astype(np.float32), times, (0, axis)), 0, axis)
+    return [need for need, others in zip(needs, times[at], strict=True) if others < 1.5]
 
 
 def reach(listing: Listing, needs: Sequence[Need]) -> Bits:
     """Needs x boxes: whether the box holds a cell of the need."""
     cells = [cell for need in needs for cell in sorted(need)]
     held = np.ones((len(cells), len(listing.masks)), bool)
-    for axis, values in enumerate(listing.values):
-        if len(values) > 1:
-            place = {value: i for i, value in enumerate(values)}
-            held &= _unpacked([box[axis] for box in listing.masks], len(values))[[place[cell[axis]] for cell in cells]]
+    for axis, place in enumerate(listing.places):
+        if len(place) > 1:
+            held &= inside(listing, axis)[[place[cell[axis]] for cell in cells]]
     begins = [0, *accumulate(map(len, needs))][:-1]
     return held if len(cells) == len(needs) else np.logical_or.reduceat(held, begins, axis=0)
+
+
+def inside(listing: Listing, axis: int) -> Bits:
+    """Values of a dimension x boxes: whether the box holds the value."""
+    return _unpacked([box[axis] for box in listing.masks], len(listing.values[axis]))
 
 
 def _unpacked(masks: Sequence[int], bits: int) -> Bits:
@@ -63,9 +92,12 @@ def hardest(by_need: Bits) -> Numbers:
 
 
 def distinct(reached: Bits) -> Numbers:
-    """One of equal rows each, the first, in their order."""
-    _, first = np.unique(np.packbits(reached, axis=1), axis=0, return_index=True)
-    return np.sort(first)
+    """One of equal rows each, the first, in their order; none that reaches nothing."""
+    first: dict[bytes, int] = {}
+    packed = np.packbits(reached, axis=1)
+    for number in np.flatnonzero(packed.any(axis=1)):
+        first.setdefault(packed[number].tobytes(), int(number))
+    return np.array([*first.values()], np.int64)
 
 
 def largest(reached: Bits) -> Numbers:

@@ -5,6 +5,7 @@ limit in seconds is only a net.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import ceil
 from typing import Any, Final
 
@@ -18,17 +19,18 @@ from fwlens.cover.solve import Choice
 _SECONDS: Final = 60.0
 _OPTIONS: Final = {"output_flag": False, "threads": 1, "random_seed": 0, "time_limit": _SECONDS}
 _WHOLE: Final = {"mip_rel_gap": 0.0, "mip_abs_gap": 0.99}
-_BOUND_ONLY: Final = {
+_PROOF: Final = {
     "mip_heuristic_effort": 0.0,
     "mip_heuristic_run_feasibility_jump": False,
     "mip_heuristic_run_rins": False,
     "mip_heuristic_run_rens": False,
     "mip_heuristic_run_root_reduced_cost": False,
-    "mip_pscost_minreliable": 0,
 }
-"""For who brings a cover along: no time goes into looking for one, and little into the choice of a branch."""
-_MORE: Final = 300
+"""For who looks for a proof: no time goes into guesses."""
+_MORE: Final = 600
 """So many boxes join a linear program at a time."""
+_DUAL, _PRIMAL = 1, 4
+"""Simplex methods: one goes on from where it was after more was demanded, the other after boxes joined."""
 _EXACT: Final = 1e-7
 _DIGITS: Final = 9
 """Sums of floats may differ in the last digits from machine to machine; nothing is chosen by these."""
@@ -41,37 +43,58 @@ def _solver(options: dict[str, Any]) -> Any:
     return model
 
 
-def choose(
-    reached: Bits, costs: Sequence[int] | None = None, *, nodes: int, known: Numbers | None = None,
-    least: NDArray[np.float64] | None = None,
-) -> Choice:  # fmt: skip
-    """Pick boxes so that each need is reached by one (or by `least` of them), at the least cost.
+def choose(reached: Bits, costs: Sequence[int], *, nodes: int) -> Choice:
+    """Pick boxes so that each need is reached, at the least cost."""
+    model = _solver(_WHOLE | {"mip_max_nodes": nodes})
+    model.passModel(_program(reached, np.ones(reached.shape[1]), costs))
+    model.run()
+    proven = model.getModelStatus() == highspy.HighsModelStatus.kOptimal
+    return Choice(_chosen(model), float(model.getInfo().mip_dual_bound), proven)
 
-    `known` is a choice to begin with: then nothing but a proof, or a better one, is looked for.
+
+@dataclass(frozen=True, slots=True)
+class Fewer:
+    """Boxes, if that few were found, and whether that few are proven to be too few."""
+
+    chosen: Numbers | None
+    refuted: bool
+
+
+def fewer(rows: Bits, least: NDArray[np.float64], most: int, *, nodes: int) -> Fewer:
+    """Look for at most so many boxes that have of each row at least `least`, or prove that there are none.
+
+    To ask for a number is far easier than to ask for the fewest: whatever takes more is out of the question at once.
     """
-    boxes, needs = reached.shape
-    model = _solver(_WHOLE | {"mip_max_nodes": nodes} | ({} if known is None else _BOUND_ONLY))
+    boxes = len(rows)
+    model = _solver(_WHOLE | _PROOF | {"mip_max_nodes": nodes})
+    model.passModel(_program(rows, least, np.ones(boxes)))
+    model.addRow(-highspy.kHighsInf, float(most), boxes, np.arange(boxes, dtype=np.int32), np.ones(boxes))
+    model.run()
+    is_found = model.getInfo().primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+    none = model.getModelStatus() in (
+        highspy.HighsModelStatus.kInfeasible,
+        highspy.HighsModelStatus.kUnboundedOrInfeasible,
+    )
+    return Fewer(np.array(_chosen(model), np.int64) if is_found else None, none)
+
+
+def _program(rows: Bits, least: NDArray[np.float64], costs: Sequence[int] | NDArray[np.float64]) -> Any:
+    boxes, needs = rows.shape
     lp: Any = highspy.HighsLp()
     lp.num_col_, lp.num_row_ = boxes, needs
-    lp.col_cost_ = np.ones(boxes) if costs is None else np.array(costs, float)
+    lp.col_cost_ = np.array(costs, float)
     lp.col_lower_, lp.col_upper_ = np.zeros(boxes), np.ones(boxes)
-    lp.row_lower_, lp.row_upper_ = np.ones(needs) if least is None else least, np.full(needs, highspy.kHighsInf)
+    lp.row_lower_, lp.row_upper_ = least, np.full(needs, highspy.kHighsInf)
     lp.a_matrix_.format_ = highspy.MatrixFormat.kColwise
-    lp.a_matrix_.start_ = np.concatenate([[0], np.cumsum(reached.sum(axis=1))])
-    lp.a_matrix_.index_ = np.nonzero(reached)[1]
-    lp.a_matrix_.value_ = np.ones(int(reached.sum()))
+    lp.a_matrix_.start_ = np.concatenate([[0], np.cumsum(rows.sum(axis=1))])
+    lp.a_matrix_.index_ = np.nonzero(rows)[1]
+    lp.a_matrix_.value_ = np.ones(int(rows.sum()))
     lp.integrality_ = [highspy.HighsVarType.kInteger] * boxes
-    model.passModel(lp)
-    if known is not None:
-        begun: Any = highspy.HighsSolution()
-        begun.col_value = [float(value) for value in np.isin(np.arange(boxes), known)]
-        model.setSolution(begun)
-    model.run()
-    info: Any = model.getInfo()
-    values = np.array(model.getSolution().col_value)
-    chosen = tuple(int(j) for j in np.flatnonzero(values > 0.5))
-    proven = model.getModelStatus() == highspy.HighsModelStatus.kOptimal
-    return Choice(chosen, float(info.mip_dual_bound), proven)
+    return lp
+
+
+def _chosen(model: Any) -> tuple[int, ...]:
+    return tuple(int(j) for j in np.flatnonzero(np.array(model.getSolution().col_value) > 0.5))
 
 
 def whole(bound: float) -> int:
@@ -85,37 +108,46 @@ class Relaxed:
     """
 
     def __init__(self, reached: Bits) -> None:
-        self._rows: Any = reached.astype(np.float32)
+        self._reached = reached
+        self._needs = np.nonzero(reached)[1].astype(np.int32)  # of all boxes, one after the other
+        sizes = reached.sum(axis=1)
+        self._starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        self._demanded: list[Bits] = []
         self._model = _solver({})
         self._least = [1.0] * reached.shape[1]
         for _ in self._least:
             self._model.addRow(1.0, highspy.kHighsInf, 0, [], [])
         self._held: list[int] = []
-        sizes = reached.sum(axis=1)
         self._hold(sorted({int(np.where(column, sizes, 0).argmax()) for column in reached.T}))
         self.bound = 0.0
         self.weights = np.zeros(len(reached))
         self.solve()
 
+    @property
+    def held(self) -> Numbers:
+        """The boxes that were asked for."""
+        return np.array(sorted(self._held), np.int64)
+
     def demand(self, boxes: Bits, least: int) -> None:
         """Of these boxes any cover has so many."""
-        self._rows = np.column_stack([self._rows, boxes.astype(np.float32)])
+        self._demanded.append(boxes)
         self._least.append(float(least))
-        inside = np.flatnonzero(boxes[self._held]).astype(np.int32)
-        self._model.addRow(float(least), highspy.kHighsInf, len(inside), inside, np.ones(len(inside)))
+        held = np.flatnonzero(boxes[self._held]).astype(np.int32)
+        self._model.addRow(float(least), highspy.kHighsInf, len(held), held, np.ones(len(held)))
 
     def demands(self) -> tuple[Bits, NDArray[np.float64]]:
         """Boxes x rows, needs first and then what was demanded; and the least of each row."""
-        return self._rows > 0, np.array(self._least)
+        return np.column_stack([self._reached, *self._demanded]), np.array(self._least)
 
     def solve(self) -> None:
         """Bring the bound and the weights up to date."""
+        self._model.setOptionValue("simplex_strategy", _DUAL)
         while True:
             self._model.run()
             if self._model.getModelStatus() != highspy.HighsModelStatus.kOptimal:
                 return  # out of time: what was proven before holds
             prices = np.maximum(self._model.getSolution().row_dual, 0.0)
-            asked = np.round(self._rows @ prices, _DIGITS)
+            asked = np.round(self._worth(prices), _DIGITS)
             # Prices scaled so that no box is worth more than it costs prove a bound, whatever the solver's tolerance.
             self.bound = max(self.bound, float(prices @ self._least) / max(1.0, float(asked.max())))
             asked[self._held] = 0.0
@@ -123,11 +155,23 @@ class Relaxed:
             if not len(more):
                 break
             self._hold([int(j) for j in more[np.argsort(-asked[more], kind="stable")][:_MORE]])
-        self.weights = np.zeros(len(self._rows))
+            self._model.setOptionValue("simplex_strategy", _PRIMAL)
+        self.weights = np.zeros(len(self._reached))
         self.weights[self._held] = np.round(self._model.getSolution().col_value, _DIGITS)
+
+    def _worth(self, prices: NDArray[np.float64]) -> NDArray[np.float64]:
+        worth: NDArray[np.float64] = np.add.reduceat(prices[self._needs], self._starts)
+        for boxes, price in zip(self._demanded, prices[self._reached.shape[1] :], strict=True):
+            if price:
+                worth += price * boxes
+        return worth
 
     def _hold(self, boxes: Sequence[int]) -> None:
         for box in boxes:
-            rows = np.flatnonzero(self._rows[box]).astype(np.int32)
-            self._model.addCol(1.0, 0.0, highspy.kHighsInf, len(rows), rows, np.ones(len(rows)))
+            rows = [*np.flatnonzero(self._reached[box]), *self._beyond(box)]
+            self._model.addCol(1.0, 0.0, highspy.kHighsInf, len(rows), np.array(rows, np.int32), np.ones(len(rows)))
         self._held += boxes
+
+    def _beyond(self, box: int) -> list[int]:
+        needs = self._reached.shape[1]
+        return [needs + i for i, boxes in enumerate(self._demanded) if boxes[box]]

@@ -1,0 +1,172 @@
+"""Knows crowns: values of which each needs what all the others need, but for one combination that is its own.
+
+Values a1 … am of a dimension and combinations w1 … wm of the others make a crown where every ai needs every wj except
+wi, and must not have wi. Of the boxes that reach these needs, those that hold ai are never all among those that hold
+aj: the one that gives ai its wj would give it to aj as well. So the values stand for m sets of boxes of which none lies
+in another, and of k boxes there are at most k over k/2 such sets (Sperner, 1928). A linear program cannot see that: by
+it three and a half boxes are enough for seven values, which take five.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import count
+from math import comb
+from operator import and_
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fwlens.cover.boxes import places, values_of
+from fwlens.cover.reach import Bits
+from fwlens.cover.solve import Need
+
+_MOST: Final = 36
+_STARTS: Final = 1000
+"""So many crowns are grown in a turn."""
+_CUTS: Final = 40
+_ALIKE: Final = 0.5
+"""Of two crowns that share so much, one is enough in a turn."""
+_GAIN: Final = 0.05
+_DEAR: Final = 2.5
+"""A need that the weights meet so often adds more to what a crown weighs than to what it takes."""
+_CELLS: Final = 4_000_000
+
+Weights = NDArray[np.float64]
+
+
+def boxes_for(values: int) -> int:
+    """How many boxes a crown of so many values takes at least."""
+    return next(k for k in count(1) if comb(k, k // 2) >= values)
+
+
+_STEPS: Final = {m: boxes_for(m) for m in range(3, _MOST + 1) if boxes_for(m) > boxes_for(m - 1)}
+"""The sizes of crowns that take a box more than any smaller one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crown:
+    """Values of a dimension and as many combinations of the others, by their places; and how many boxes more than the
+    weights have of them every cover has."""
+
+    axis: int
+    values: tuple[int, ...]
+    rests: tuple[int, ...]
+    gain: float
+
+    @property
+    def least(self) -> int:
+        """So many of the boxes that reach its needs are in every cover."""
+        return boxes_for(len(self.values))
+
+
+class Crowns:
+    """The crowns of needs, given the places of their cells; `inside[axis]` says which boxes hold which values."""
+
+    def __init__(self, needs: Sequence[Need], places: Sequence[dict[str, int]], inside: Sequence[Bits]) -> None:
+        self._inside = inside
+        axes = [axis for axis, bits in enumerate(inside) if bits.shape[1] > 1]
+        turned = axes[:1] if len(axes) == 2 else axes  # of two dimensions, either shows the crowns of both
+        sides = (_Side(needs, places, axis) for axis in turned)
+        self._sides = {side.axis: side for side in sides if side.needed.size <= _CELLS}
+
+    def touching(self, crown: Crown) -> Bits:
+        """Which boxes reach a need of a crown."""
+        rests = self._rests(self._sides[crown.axis], slice(None), crown.rests)
+        return np.asarray(self._inside[crown.axis][:, crown.values].any(axis=1) & rests.any(axis=1))
+
+    def beyond(self, weights: Weights, turn: int) -> list[Crown]:
+        """Crowns that take more boxes than the weights have of them, those by far first; others in every turn."""
+        used = np.flatnonzero(weights)
+        found: set[Crown] = set()
+        for side in self._sides.values():
+            values, rests = self._inside[side.axis][used], self._rests(side, used, range(len(side.rests)))
+            found.update(_grown(side, weights[used], values, rests, turn))
+        picked: list[Crown] = []
+        for crown in sorted(found, key=lambda one: (-one.gain, one.axis, one.values, one.rests)):
+            if len(picked) < _CUTS and not any(_alike(crown, other) for other in picked):
+                picked.append(crown)
+        return picked
+
+    def _rests(self, side: "_Side", boxes: Any, rests: Sequence[int]) -> Bits:
+        """Boxes x combinations of the other dimensions."""
+        places = side.rests[list(rests)]
+        others = (bits[boxes][:, places[:, axis]] for axis, bits in enumerate(self._inside) if axis != side.axis)
+        return reduce(and_, others)
+
+
+def unlike(needs: Sequence[Need]) -> int:
+    """How many boxes needs take at least, because none of so many values needs only what another one may have."""
+    of = places(values_of(cell for need in needs for cell in need))
+    sides = (_Side(needs, of, axis) for axis, values in enumerate(of) if len(values) > 1)
+    return max((boxes_for(_apart(side)) for side in sides), default=1)
+
+
+def _apart(side: "_Side") -> int:
+    """How many values there are of which each needs something that each other must not have; greedy."""
+    needs: Any = side.needed.astype(np.float32)
+    lacks = needs @ side.absent.T.astype(np.float32) > 0
+    apart = lacks & lacks.T
+    left, found = np.ones(len(apart), bool), 0
+    while left.any():
+        first = int(np.where(left, (apart & left).sum(axis=1), -1).argmax())
+        left &= apart[first]
+        found += 1
+    return found
+
+
+class _Side:
+    """Needs as values of one dimension x combinations of the others, which are given by their places (a row each)."""
+
+    def __init__(self, needs: Sequence[Need], places: Sequence[dict[str, int]], axis: int) -> None:
+        self.axis = axis
+        at = np.array([[of[value] for of, value in zip(places, cell, strict=True)] for need in needs for cell in need])
+        only = np.array([len(need) == 1 for need in needs for _ in need])
+        values, at[:, axis] = at[:, axis].copy(), 0
+        self.rests, rest = np.unique(at, axis=0, return_inverse=True)
+        shape = len(places[axis]), len(self.rests)
+        self.needed, self.absent = np.zeros(shape, bool), np.ones(shape, bool)
+        self.absent[values, rest.ravel()] = False
+        self.needed[values[only], rest.ravel()[only]] = True
+
+
+def _grown(side: _Side, weights: Weights, values: Bits, rests: Bits, turn: int) -> Iterator[Crown]:
+    """From some of the pairs (value, combination that it must not have) on, always the one that adds the least."""
+    times = (values * weights[:, None]).T @ rests
+    cheap = side.needed & (times <= _DEAR)
+    floats: Any = cheap.astype(np.float32)
+    starts = np.argwhere(side.absent & (floats @ side.absent.T.astype(np.float32) @ floats > 1))
+    step = -(-len(starts) // _STARTS) or 1
+    for start in starts[turn % step :: step]:
+        yield from _from(start, side, cheap, weights, values, rests)
+
+
+def _from(
+    start: NDArray[np.int64], side: _Side, cheap: Bits, weights: Weights, values: Bits, rests: Bits
+) -> Iterator[Crown]:
+    (a, w), taken = start, [start]
+    of_a, of_w = values[:, a], rests[:, w]
+    others, combinations = np.flatnonzero(cheap[:, w]), np.flatnonzero(cheap[a])
+    pairs = np.argwhere(side.absent[np.ix_(others, combinations)])
+    pairs = np.column_stack([others[pairs[:, 0]], combinations[pairs[:, 1]]])
+    best: Crown | None = None
+    while len(pairs) and len(taken) < _MOST:
+        held = (of_a[:, None] | values[:, pairs[:, 0]]) & (of_w[:, None] | rests[:, pairs[:, 1]])
+        weigh = np.round(weights @ held, 6)
+        least = int(weigh.argmin())
+        a, w = pairs[least]
+        of_a, of_w = of_a | values[:, a], of_w | rests[:, w]
+        taken.append(pairs[least])
+        gain = _STEPS.get(len(taken), 0) - float(weigh[least])
+        if gain > max(_GAIN, best.gain if best else 0.0):
+            mine, theirs = (tuple(sorted(int(pair[i]) for pair in taken)) for i in (0, 1))
+            best = Crown(side.axis, mine, theirs, gain)
+        pairs = pairs[cheap[a, pairs[:, 1]] & cheap[pairs[:, 0], w]]
+    if best:
+        yield best
+
+
+def _alike(crown: Crown, other: Crown) -> bool:
+    values, rests = {*crown.values} & {*other.values}, {*crown.rests} & {*other.rests}
+    return crown.axis == other.axis and len(values) * len(rests) > _ALIKE * len(crown.values) ** 2

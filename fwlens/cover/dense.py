@@ -1,0 +1,96 @@
+"""Knows how to make good boxes of a relation that has too many to list: heavy ones, for needs that are still unmet.
+
+A box grows along a path: values that a combination of the others allows, fewer for each further combination, as long as
+what the box weighs may still rise. The heaviest is taken, what it meets weighs nothing any more, and so on to the end;
+all that was made on the way is there for a search to choose from.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from random import Random
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fwlens.cover.boxes import Listing, places, values_of
+from fwlens.cover.reach import Bits
+from fwlens.cover.solve import Need
+
+_STARTS: Final = 24
+_NEXT: Final = 64
+"""So many further combinations are weighed in a step, those first that keep the heaviest values."""
+_PATIENCE: Final = 4
+"""So many steps that make a box lighter end its path."""
+_KEPT: Final = 3
+_PASSES: Final = 3
+
+Weights = NDArray[np.float32]
+Sides = tuple[Bits, ...]
+"""A box: per dimension which of the values it holds."""
+
+
+def made(needs: Sequence[Need]) -> Listing:
+    """Boxes that are made for the needs, among them a cover."""
+    cells = [cell for need in needs for cell in need]
+    values = values_of(cells)
+    of, shape = places(values), tuple(map(len, values))
+    at = np.array([[place[value] for place, value in zip(of, cell, strict=True)] for cell in cells]).T
+    sizes = [len(need) for need in needs]
+    begins = [0, *accumulate(sizes)][:-1]
+    allowed = np.zeros(shape, bool)
+    allowed[tuple(at)] = True
+    masks: set[tuple[int, ...]] = set()
+    random = Random(len(needs))  # noqa: S311 - the same boxes every time
+    for _ in range(_PASSES):
+        unmet = np.ones(len(needs), bool)
+        while unmet.any():
+            weights = np.zeros(shape, np.float32)
+            np.add.at(weights, tuple(at), np.repeat(unmet, sizes))
+            found = sorted(_made(allowed, weights, random), key=lambda one: -one[0])
+            masks.update(_masks(sides) for _, sides in found)
+            held = np.logical_and.reduce([side[where] for side, where in zip(found[0][1], at, strict=True)])
+            unmet &= ~np.logical_or.reduceat(held, begins)
+    return Listing(values, tuple(sorted(masks)))
+
+
+def _masks(sides: Sides) -> tuple[int, ...]:
+    return tuple(int.from_bytes(np.packbits(side, bitorder="little").tobytes(), "little") for side in sides)
+
+
+def _made(allowed: Bits, weights: Weights, random: Random) -> list[tuple[float, Sides]]:
+    """Boxes that weigh much, and what each weighs."""
+    if allowed.ndim == 1:
+        return [(float(weights[allowed].sum()), (allowed,))]
+    axis = min(range(allowed.ndim), key=lambda each: (allowed.shape[each] == 1, allowed.shape[each]))
+    lines: Any = np.moveaxis(allowed, axis, 0).reshape(allowed.shape[axis], -1)
+    weigh = np.moveaxis(weights, axis, 0).reshape(lines.shape)
+    others = allowed.shape[:axis] + allowed.shape[axis + 1 :]
+    starts = np.flatnonzero(weigh.any(axis=0))
+    found = []
+    for start in sorted(random.sample([*starts.tolist()], min(_STARTS, len(starts)))):
+        path = sorted(_path(lines, weigh, start), key=lambda step: -step[0])
+        for _, values, rests in path[:_KEPT]:
+            inner = _made(rests.reshape(others), weigh[values].sum(axis=0).reshape(others), random)
+            found += [(weight, (*sides[:axis], values, *sides[axis:])) for weight, sides in inner]
+    return found
+
+
+def _path(lines: Bits, weigh: Weights, start: int) -> Iterator[tuple[float, Bits, Bits]]:
+    """From one combination on: the values, the combinations that all of them have, and what both weigh."""
+    values, best, worse = lines[:, start], 0.0, 0
+    lacks: Any = (~lines).astype(np.float32)
+    while values.any() and worse < _PATIENCE:
+        rests: Bits = np.asarray(lines[values].all(axis=0))
+        weight = float(weigh[values][:, rests].sum())
+        yield weight, values, rests
+        best, worse = max(best, weight), 0 if weight > best else worse + 1
+        kept = lines & values[:, None]
+        further = np.flatnonzero(kept.any(axis=0) & ~rests)
+        if not len(further):
+            break
+        heavy = (kept[:, further] * weigh[:, rests].sum(axis=1)[:, None]).sum(axis=0)
+        further = further[np.argsort(-heavy, kind="stable")[:_NEXT]]
+        left = kept[:, further].T.astype(np.float32)
+        whole = ((left @ weigh) * (left @ lacks == 0)).sum(axis=1)
+        values = kept[:, further[int(whole.argmax())]]

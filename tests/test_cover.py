@@ -343,6 +343,12 @@ def test_where_the_boxes_cannot_be_listed_the_cover_is_exact_and_the_bound_holds
     assert found.bound <= proven(needs) <= len(found.boxes)
 
 
+def test_the_solver_says_nothing_on_standard_output(capfd: pytest.CaptureFixture[str]) -> None:
+    """`Running HiGHS 1.16.0 (git hash: f3f113d): Copyright (c) 2026 …` stood above an answer in JSON."""
+    cover(singles(_relation(20, 20, 0.7, 5)))
+    assert capfd.readouterr() == ("", "")
+
+
 def test_where_time_is_up_before_anything_is_proven_the_cover_still_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(solver._OPTIONS, "time_limit", 0.0)
     cells = _relation(20, 20, 0.7, 5)

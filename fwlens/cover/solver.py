@@ -36,8 +36,17 @@ _DIGITS: Final = 9
 """Sums of floats may differ in the last digits from machine to machine; nothing is chosen by these."""
 
 
+class _Silent(highspy.Highs):
+    """HiGHS introduces itself on standard output at the first call that is not about options. Since 1.16 that one is
+    made while an object is being made, before anyone could turn it off; standard output is for the answer alone."""
+
+    def enableCallbacks(self) -> None:  # noqa: N802 - its name
+        self.setOptionValue("output_flag", False)
+        super().enableCallbacks()  # type: ignore[no-untyped-call]
+
+
 def _solver(options: dict[str, Any]) -> Any:
-    model: Any = highspy.Highs()  # type: ignore[no-untyped-call]
+    model: Any = _Silent()  # type: ignore[no-untyped-call]
     for name, value in {**_OPTIONS, **options}.items():
         model.setOptionValue(name, value)
     return model

@@ -7,6 +7,8 @@ import pytest
 
 from fwlens.catalog import load
 from fwlens.certificate import certify
+from fwlens.certificate.bound import fooling, wants
+from fwlens.certificate.evidence import flows, rows
 from fwlens.match import match
 from fwlens.proof import Asked, Certificate
 from fwlens.recommend import Options, recommend, subnet
@@ -278,3 +280,14 @@ def test_a_bound_takes_no_flows_apart_that_one_tag_allows(platform: Platform) ->
     rules = [one.rule for one in said.rules]
     proven = certify(rules, matched, KNOWN, tags=TAGS, asked=asked, handed_back=back, lower_bound=said.lower_bound)
     assert (proven.faults, proven.lower_bound) == ((), len(rules))
+
+
+def test_a_bound_takes_no_host_apart_from_the_pattern_that_its_source_needs_too() -> None:
+    """One rule for the pattern, from both sources, allows all three; the host by itself would take another."""
+    seen = [Seen(host=host) for host in ("transfer.xethub.hf.co", "a.xethub.hf.co")]
+    seen.append(Seen(src="10.20.1.5", host="a.xethub.hf.co"))
+    known = {requirement.id: requirement for requirement in KNOWN}
+    needed = flows(rows(match(frame(seen), KNOWN, tags=TAGS), None), known, TAGS, None)
+    wanted = wants((flow, known[flow.requirement or ""], frozenset({"application"})) for flow in needed)
+    assert fooling(wanted, 9) == 1
+    assert fooling((want._replace(fars=want.fars - {"*.xethub.hf.co"} or want.fars) for want in wanted), 9) == 2

@@ -40,6 +40,10 @@ def every_box(allowed: frozenset[Cell]) -> list[Box]:
     return [box for box in product(*subsets) if all(cell in allowed for cell in cells_of(box))]
 
 
+def allowed_by(needs: Iterable[frozenset[Cell]]) -> frozenset[Cell]:
+    return frozenset(cell for need in needs for cell in need)
+
+
 def every_maximal(cells: Iterable[Cell]) -> Listing:
     """The maximal boxes of a relation that is small enough."""
     listing = maximal(frozenset(cells))
@@ -49,7 +53,7 @@ def every_maximal(cells: Iterable[Cell]) -> Listing:
 
 def proven(needs: list[frozenset[Cell]]) -> int:
     """How few boxes there can be, as the solver proves it over all maximal boxes."""
-    listing = every_maximal(cell for need in needs for cell in need)
+    listing = every_maximal(allowed_by(needs))
     reached = np.ascontiguousarray(reach(listing, needs).T)
     exact = choose(reached, [1] * len(reached), nodes=10_000)
     assert exact.proven
@@ -261,6 +265,28 @@ def test_who_meets_the_least_needs_meets_all(cells: set[Cell]) -> None:
         assert any(set(np.flatnonzero(mine)) <= boxes_of for mine in reach(listing, least))
 
 
+@given(_LARGER | _DEEPER, st.randoms(use_true_random=False))
+def test_the_same_holds_where_more_is_allowed_than_is_needed(cells: set[Cell], random: Random) -> None:
+    needs = singles(random.sample(sorted(cells), random.randint(1, len(cells))))
+    listing = every_maximal(cells)
+    least = least_of(needs, frozenset(cells))
+    for need in needs:
+        boxes_of = set(np.flatnonzero(reach(listing, [need])[0]))
+        assert any(set(np.flatnonzero(mine)) <= boxes_of for mine in reach(listing, least))
+    found = fewest(needs, frozenset(cells))
+    reached = np.ascontiguousarray(reach(listing, needs).T)
+    assert len(choose(reached, [1] * len(reached), nodes=10_000).columns) == found.bound == len(found.boxes)
+
+
+def test_what_is_met_with_another_need_may_still_fill_a_box() -> None:
+    """`s` may have `h`, as it needs the pattern that takes `h` in; so it can share a rule with `t`."""
+    met = frozenset({("s", "h"), ("s", "*.x")})
+    needs = [met, *singles([("s", "*.x"), ("u", "*.x"), ("s", "a"), ("t", "a"), ("t", "h")])]
+    found = cover(needs)
+    assert boxes(found) == ["s,t x a,h", "s,u x *.x"]
+    assert found.optimal
+
+
 def test_of_needs_with_alternatives_all_are_least() -> None:
     either = frozenset({("a", "x"), ("a", "y")})
     needs = [either, frozenset({("a", "x")})]
@@ -275,7 +301,7 @@ def test_so_many_sets_of_which_none_holds_another_take_so_many_elements(values: 
 
 
 def _crowns(needs: list[frozenset[Cell]], listing: Listing) -> Crowns:
-    return Crowns(needs, listing.places, [inside(listing, axis).T for axis in range(len(listing.values))])
+    return Crowns(needs, allowed_by(needs), [inside(listing, axis).T for axis in range(len(listing.values))])
 
 
 @given(_LARGER | _DEEPER, st.randoms(use_true_random=False), st.booleans())
@@ -283,7 +309,7 @@ def test_no_cover_has_fewer_boxes_of_a_crown_than_the_crown_takes(
     cells: set[Cell], random: Random, alternatives: bool
 ) -> None:
     needs = _some_with_alternatives(cells, random) if alternatives else singles(sorted(cells))
-    listing = every_maximal(cell for need in needs for cell in need)
+    listing = every_maximal(allowed_by(needs))
     crowns, reached = _crowns(needs, listing), np.ascontiguousarray(reach(listing, needs).T)
     weights = np.array([random.random() / 4 for _ in reached])
     for crown in crowns.beyond(weights, 0):
@@ -297,23 +323,23 @@ def test_no_cover_has_fewer_boxes_of_a_crown_than_the_crown_takes(
 def test_clients_that_each_miss_another_host_are_a_crown(values: int, takes: int) -> None:
     """By the linear program seven clients would do with three and a half boxes."""
     needs = singles((f"a{i}", f"h{j}") for i in range(values) for j in range(values) if i != j)
-    found = fewest(needs)
+    found = fewest(needs, allowed_by(needs))
     assert len(found.boxes) == found.bound == takes
-    relaxed = Relaxed(np.ascontiguousarray(reach(every_maximal(*zip(*needs, strict=True)), needs).T))
+    relaxed = Relaxed(np.ascontiguousarray(reach(every_maximal(allowed_by(needs)), needs).T))
     assert whole(relaxed.bound) == min(takes, 4)
 
 
 @given(_LARGER | _DEEPER)
 def test_values_that_each_need_what_another_must_not_have_bound_the_boxes(cells: set[Cell]) -> None:
     needs = singles(sorted(cells))
-    assert 1 <= unlike(needs) <= proven(needs)
+    assert 1 <= unlike(needs, allowed_by(needs)) <= proven(needs)
 
 
 @given(_LARGER | _DEEPER, st.randoms(use_true_random=False))
 def test_boxes_that_are_made_meet_all_needs_and_allow_nothing_else(cells: set[Cell], random: Random) -> None:
     needs = _some_with_alternatives(cells, random)
     allowed = {cell for need in needs for cell in need}
-    found = made(needs).boxes
+    found = made(needs, allowed_by(needs)).boxes
     assert all(set(cells_of(box)) <= allowed for box in found)
     assert all(any(cell in need for box in found for cell in cells_of(box)) for need in needs)
 
@@ -321,7 +347,7 @@ def test_boxes_that_are_made_meet_all_needs_and_allow_nothing_else(cells: set[Ce
 @given(_LARGER | _DEEPER)
 def test_what_is_found_for_many_boxes_is_what_the_solver_proves(cells: set[Cell]) -> None:
     needs = singles(sorted(cells))
-    found = fewest(needs)
+    found = fewest(needs, allowed_by(needs))
     assert {cell for box in found.boxes for cell in cells_of(box)} == cells
     assert len(found.boxes) == found.bound == proven(needs)
 
@@ -329,8 +355,8 @@ def test_what_is_found_for_many_boxes_is_what_the_solver_proves(cells: set[Cell]
 @given(_LARGER | _DEEPER, st.randoms(use_true_random=False))
 def test_a_part_of_the_values_bounds_the_whole_with_alternatives_too(cells: set[Cell], random: Random) -> None:
     needs = _some_with_alternatives(cells, random)
-    assert bound_of_part(needs) <= proven(needs)
-    assert fewest(needs).bound <= proven(needs) <= len(fewest(needs).boxes)
+    assert bound_of_part(needs, allowed_by(needs)) <= proven(needs)
+    assert fewest(needs, allowed_by(needs)).bound <= proven(needs) <= len(fewest(needs, allowed_by(needs)).boxes)
 
 
 @given(_LARGER | _DEEPER)
@@ -338,7 +364,7 @@ def test_where_the_boxes_cannot_be_listed_the_cover_is_exact_and_the_bound_holds
     needs = singles(sorted(cells))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(listings, "TOO_MANY", 2)
-        found = fewest(needs)
+        found = fewest(needs, allowed_by(needs))
     assert {cell for box in found.boxes for cell in cells_of(box)} == cells
     assert found.bound <= proven(needs) <= len(found.boxes)
 
@@ -362,8 +388,8 @@ def test_a_bound_counts_crowns_that_are_joined_in_full() -> None:
     linear program by itself would do with fewer."""
     cells = [(f"{g}{i}", f"{g}h{j}") for g in "ab" for i in range(6) for j in range(6) if i != j]
     needs = singles([*cells, ("a0", "bh1"), ("b0", "ah1")])
-    found = fewest(needs)
-    relaxed = Relaxed(np.ascontiguousarray(reach(every_maximal(*zip(*needs, strict=True)), needs).T))
+    found = fewest(needs, allowed_by(needs))
+    relaxed = Relaxed(np.ascontiguousarray(reach(every_maximal(allowed_by(needs)), needs).T))
     assert (whole(relaxed.bound), found.bound, len(found.boxes)) == (8, 9, 9)
 
 

@@ -423,6 +423,7 @@ _HOSTS = (
     "pypi.org", "files.pythonhosted.org", "repo.anaconda.com", "x.anaconda.com", "huggingface.co", "us.aws.cdn.hf.co",
     "registry-1.docker.io", "acct.blob.core.windows.net", "p.westeurope.batch.azure.com", "security.ubuntu.com",
     "wandb.example", "huggingface.co.evil.example", "raw.githubusercontent.com",
+    "transfer.xethub.hf.co", "a.xethub.hf.co", "b.xethub.hf.co",
 )  # fmt: skip
 _IPS = ("203.0.113.20", "203.0.113.21", "203.0.113.70", "203.0.113.71", "203.0.113.130", "10.20.5.8", "198.51.100.9")
 _NAMED = st.builds(
@@ -490,6 +491,20 @@ def test_the_order_of_flows_changes_nothing(seen: list[Seen], random: Random) ->
     shuffled = list(seen)
     random.shuffle(shuffled)
     assert night(shuffled) == night(seen)
+
+
+def test_a_host_needs_no_rule_of_its_own_where_its_source_needs_the_pattern_above_it_too() -> None:
+    """Two rules stood here, of which the certificate called one idle."""
+    transfer, other = Seen(host="transfer.xethub.hf.co"), Seen(host="a.xethub.hf.co")
+    both = night([transfer, other, replace(other, src="10.20.1.5")])
+    assert told(both) == ["application outbound 10.20.1.4/31 *.xethub.hf.co https/443"]
+    assert only(both).evidence.flows == 3
+    assert [each.id for each in only(both).citations] == ["hf/xet", "hf/xet-suffix"]
+    apart = night([transfer, replace(other, src="10.20.1.5")])
+    assert told(apart) == [
+        "application outbound 10.20.1.4 transfer.xethub.hf.co https/443",
+        "application outbound 10.20.1.5 *.xethub.hf.co https/443",
+    ]
 
 
 def test_the_same_rule_has_the_same_id_every_night_and_another_rule_another() -> None:

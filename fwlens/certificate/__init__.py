@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
-from fwlens.certificate.bound import fooling, want_of
+from fwlens.certificate.bound import fooling, wants
 from fwlens.certificate.evidence import ANYWHERE, Flow, ends_of, far_side, flows, near_atoms, near_side, reachable, rows
 from fwlens.certificate.reach import carries, in_layer, is_within, reaches, size, units
 from fwlens.proof import Asked, Certificate, Replay
@@ -333,7 +333,5 @@ class _Check:
     def _fooling(self) -> int:
         """How many needed combinations there are of which no two fit into one rule."""
         layers = {flow: frozenset(self.rules[hit.rule].layer for hit in hits) for flow, hits in self._hits.items()}
-        wants = {
-            want_of(flow, self.known.get(flow.requirement or ""), there) for flow, there in layers.items() if there
-        }
-        return fooling(wants, len(self.rules))
+        known = ((flow, self.known.get(flow.requirement or ""), there) for flow, there in layers.items() if there)
+        return fooling(wants(known), len(self.rules))

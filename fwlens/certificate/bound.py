@@ -24,7 +24,19 @@ class Want(NamedTuple):
     layers: frozenset[str]
 
 
-def want_of(flow: Flow, requirement: Requirement | None, layers: frozenset[str]) -> Want:
+def wants(needed: Iterable[tuple[Flow, Requirement | None, frozenset[str]]]) -> set[Want]:
+    """What needed flows want of rules of these layers: what each asks for by itself, or anything that others of the same
+    near side ask for and that names its far side too (a pattern above its host, another tag of its address)."""
+    own = [(flow, _want(flow, requirement, layers)) for flow, requirement, layers in needed]
+    asked: dict[tuple[object, ...], set[str]] = {}
+    for _, want in own:
+        asked.setdefault((want.place, want.near, want.service), set()).update(want.fars)
+    return {
+        want._replace(fars=want.fars | (flow.ends & asked[want.place, want.near, want.service])) for flow, want in own
+    }
+
+
+def _want(flow: Flow, requirement: Requirement | None, layers: frozenset[str]) -> Want:
     """A needed flow as rules of these layers allow it: as it was seen, or by the tags of its document."""
     by = flow.by or flow.far
     is_tag = by.startswith("tag:") and by != _SYMBOLIC
@@ -37,12 +49,12 @@ def want_of(flow: Flow, requirement: Requirement | None, layers: frozenset[str])
     return Want((flow.platform, flow.inbound), near, fars, _ALIKE if "fqdn" in layers else carried, layers)
 
 
-def fooling(wants: Iterable[Want], enough: int) -> int:
+def fooling(wanted: Iterable[Want], enough: int) -> int:
     """How many of the wants can be picked so that no rule allows two of them; greedy, from several starts.
 
     It stops at `enough`, the number of rules there are: more cannot be proven.
     """
-    order = sorted(set(wants), key=lambda want: (want.place, want.near, sorted(want.fars), want.service))
+    order = sorted(set(wanted), key=lambda want: (want.place, want.near, sorted(want.fars), want.service))
     seen = {(want.place, want.near, far, want.service) for want in order for far in want.fars}
     best = 0
     for start in range(0, len(order), max(1, len(order) ** 2 // 20_000)):

@@ -1,9 +1,10 @@
 """The fewest boxes that allow what is needed and nothing else; among those, the ones with the fewest atoms.
 
 Needs are cells (source, destination, service …), a need with alternatives is several cells of which one suffices. What
-may be allowed is every cell of every need and no other, so the boxes never join A:80 with B:443. The way there: split
-into components that no box spans, cover each exactly where its boxes can be listed, else by heuristic; always with a
-proven lower bound. Ties are broken by the order of boxes, so that the same needs give the same boxes.
+may be allowed is every cell of every need and no other, so the boxes never join A:80 with B:443. Where one of its cells
+is all that another need asks for, a need is met with that one; its other cells are allowed all the same. The way there:
+split into components that no box spans, cover each exactly where its boxes can be listed, else by heuristic; a lower
+bound is always proven. Ties are broken by the order of boxes, so that the same needs give the same boxes.
 """
 
 from collections import Counter
@@ -47,16 +48,23 @@ def singly(_: int, values: frozenset[str]) -> list[frozenset[str]]:
 
 def cover(needs: Iterable[Need], atoms: Atoms = singly) -> Cover:
     """Cover all needs. The union of the boxes lies within the union of the needs."""
-    wanted = sorted(set(needs), key=sorted)
-    allowed = frozenset(cell for need in wanted for cell in need)
+    every = sorted(set(needs), key=sorted)
+    allowed = frozenset(cell for need in every for cell in need)
+    wanted = _without_met(every)
     groups = _together(wanted, components(allowed))
     of = {cell: number for number, group in enumerate(groups) for cell in group}
     shares: list[list[Need]] = [[] for _ in groups]
     for need in wanted:
         shares[of[min(need)]].append(need)
-    found = [_component(share, group, atoms) for share, group in zip(shares, groups, strict=True)]
+    found = [_component(share, group, atoms) for share, group in zip(shares, groups, strict=True) if share]
     boxes = sorted((box for part in found for box in part.boxes), key=sort_key)
     return Cover(tuple(boxes), sum(part.lower_bound for part in found))
+
+
+def _without_met(needs: Sequence[Need]) -> list[Need]:
+    """Needs without those that are met wherever another one is, as one of their cells is all that it asks for."""
+    only = {cell for need in needs if len(need) == 1 for cell in need}
+    return [need for need in needs if len(need) == 1 or not need & only]
 
 
 def _together(needs: Sequence[Need], groups: Sequence[frozenset[Cell]]) -> list[frozenset[Cell]]:
@@ -81,15 +89,15 @@ def _together(needs: Sequence[Need], groups: Sequence[frozenset[Cell]]) -> list[
 
 def _component(needs: Sequence[Need], allowed: frozenset[Cell], atoms: Atoms) -> Cover:
     box = hull(allowed)
-    if size(box) == len(allowed) and all(len(need) == 1 for need in needs):
+    if size(box) == len(allowed) == len(needs) and all(len(need) == 1 for need in needs):
         return Cover((box,), 1)
     small = _smallest(needs, allowed, atoms)
     if small is not None:
         return small
     from fwlens.cover.fewest import fewest
 
-    classes, merged = _merged(needs)
-    found = fewest(merged)
+    classes, merged, cells = _merged(needs, allowed)
+    found = fewest(merged, cells)
     full = [_unmerged(box, classes) for box in found.boxes]
     return Cover(tuple(trimmed(sorted(full, key=sort_key), needs, atoms)), found.bound)
 
@@ -106,7 +114,8 @@ def _smallest(needs: Sequence[Need], allowed: frozenset[Cell], atoms: Atoms) -> 
     listing = maximal(allowed, _PARTS) if len(allowed) <= _PARTS else None
     if listing is None:
         return None
-    alone = parts_with_own(listing.boxes, _PARTS) if all(len(need) == 1 for need in needs) else None
+    is_exact = len(allowed) == len(needs) and all(len(need) == 1 for need in needs)
+    alone = parts_with_own(listing.boxes, _PARTS) if is_exact else None
     every = alone or parts(listing.boxes, _PARTS)
     if every is None:
         return None
@@ -132,28 +141,30 @@ def _solved(reach: Sequence[frozenset[int]], needs: int, costs: Sequence[int]) -
     return choose(reached, costs, nodes=_NODES)
 
 
-def _merged(needs: Sequence[Need]) -> tuple[list[dict[str, list[str]]], list[Need]]:
-    """Values that stand in equal places as one: the members of each representative, and the needs that are left.
+def _merged(
+    needs: Sequence[Need], allowed: frozenset[Cell]
+) -> tuple[list[dict[str, list[str]]], list[Need], frozenset[Cell]]:
+    """Values that stand in equal places as one: the members of each representative, and the needs and cells left.
 
     A cover of the rest covers all, with the members put in wherever their representative stands.
     """
-    dimensions = len(next(iter(needs[0])))
     classes: list[dict[str, list[str]]] = []
-    left = list(needs)
-    for axis in range(dimensions):
+    left, cells = list(needs), allowed
+    for axis in range(len(min(allowed))):
         if any(len(need) > 1 for need in left):
-            classes.append({cell[axis]: [cell[axis]] for need in left for cell in need})
+            classes.append({cell[axis]: [cell[axis]] for cell in cells})
             continue
-        rests: dict[str, set[Cell]] = {}
-        for need in left:
-            for cell in need:
-                rests.setdefault(cell[axis], set()).add(cell[:axis] + cell[axis + 1 :])
-        members: dict[frozenset[Cell], list[str]] = {}
+        needed = {min(need) for need in left}
+        rests: dict[str, set[tuple[Cell, bool]]] = {}
+        for cell in cells:
+            rests.setdefault(cell[axis], set()).add((cell[:axis] + cell[axis + 1 :], cell in needed))
+        members: dict[frozenset[tuple[Cell, bool]], list[str]] = {}
         for value in sorted(rests):
             members.setdefault(frozenset(rests[value]), []).append(value)
         classes.append({values[0]: values for values in members.values()})
-        left = [need for need in left if all(cell[axis] in classes[axis] for cell in need)]
-    return classes, left
+        left = [need for need in left if min(need)[axis] in classes[axis]]
+        cells = frozenset(cell for cell in cells if cell[axis] in classes[axis])
+    return classes, left, cells
 
 
 def trimmed(boxes: Sequence[Box], needs: Sequence[Need], atoms: Atoms) -> list[Box]:

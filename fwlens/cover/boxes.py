@@ -89,11 +89,6 @@ class Listing:
         )
 
     @property
-    def places(self) -> list[dict[str, int]]:
-        """Per dimension the place of each value."""
-        return places(self.values)
-
-    @property
     def boxes(self) -> tuple[Box, ...]:
         """All boxes."""
         return tuple(map(self.box, range(len(self.masks))))

@@ -7,7 +7,7 @@ in another, and of k boxes there are at most k over k/2 such sets (Sperner, 1928
 it three and a half boxes are enough for seven values, which take five.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import count
@@ -18,8 +18,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fwlens.cover.boxes import places, values_of
-from fwlens.cover.reach import Bits
+from fwlens.cover.boxes import Cell, places, values_of
+from fwlens.cover.reach import Bits, located
 from fwlens.cover.solve import Need
 
 _MOST: Final = 36
@@ -62,13 +62,13 @@ class Crown:
 
 
 class Crowns:
-    """The crowns of needs, given the places of their cells; `inside[axis]` says which boxes hold which values."""
+    """The crowns of needs within cells; `inside[axis]` says which boxes hold which of the values, in their order."""
 
-    def __init__(self, needs: Sequence[Need], places: Sequence[dict[str, int]], inside: Sequence[Bits]) -> None:
+    def __init__(self, needs: Sequence[Need], cells: Collection[Cell], inside: Sequence[Bits]) -> None:
         self._inside = inside
         axes = [axis for axis, bits in enumerate(inside) if bits.shape[1] > 1]
         turned = axes[:1] if len(axes) == 2 else axes  # of two dimensions, either shows the crowns of both
-        sides = (_Side(needs, places, axis) for axis in turned)
+        sides = (_Side(needs, cells, axis) for axis in turned)
         self._sides = {side.axis: side for side in sides if side.needed.size <= _CELLS}
 
     def touching(self, crown: Crown) -> Bits:
@@ -96,10 +96,9 @@ class Crowns:
         return reduce(and_, others)
 
 
-def unlike(needs: Sequence[Need]) -> int:
+def unlike(needs: Sequence[Need], cells: Collection[Cell]) -> int:
     """How many boxes needs take at least, because none of so many values needs only what another one may have."""
-    of = places(values_of(cell for need in needs for cell in need))
-    sides = (_Side(needs, of, axis) for axis, values in enumerate(of) if len(values) > 1)
+    sides = (_Side(needs, cells, axis) for axis, values in enumerate(values_of(cells)) if len(values) > 1)
     return max((boxes_for(_apart(side)) for side in sides), default=1)
 
 
@@ -119,16 +118,18 @@ def _apart(side: "_Side") -> int:
 class _Side:
     """Needs as values of one dimension x combinations of the others, which are given by their places (a row each)."""
 
-    def __init__(self, needs: Sequence[Need], places: Sequence[dict[str, int]], axis: int) -> None:
+    def __init__(self, needs: Sequence[Need], cells: Collection[Cell], axis: int) -> None:
         self.axis = axis
-        at = np.array([[of[value] for of, value in zip(places, cell, strict=True)] for need in needs for cell in need])
-        only = np.array([len(need) == 1 for need in needs for _ in need])
+        of = places(values_of(cells))
+        singles = {cell for need in needs if len(need) == 1 for cell in need}
+        at = np.column_stack(located(cells, of))
+        needed = np.array([cell in singles for cell in cells])
         values, at[:, axis] = at[:, axis].copy(), 0
         self.rests, rest = np.unique(at, axis=0, return_inverse=True)
-        shape = len(places[axis]), len(self.rests)
+        shape = len(of[axis]), len(self.rests)
         self.needed, self.absent = np.zeros(shape, bool), np.ones(shape, bool)
         self.absent[values, rest.ravel()] = False
-        self.needed[values[only], rest.ravel()[only]] = True
+        self.needed[values[needed], rest.ravel()[needed]] = True
 
 
 def _grown(side: _Side, weights: Weights, values: Bits, rests: Bits, turn: int) -> Iterator[Crown]:

@@ -5,7 +5,7 @@ what the box weighs may still rise. The heaviest is taken, what it meets weighs 
 all that was made on the way is there for a search to choose from.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import accumulate
 from random import Random
 from typing import Any, Final
@@ -13,8 +13,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fwlens.cover.boxes import Listing, places, values_of
-from fwlens.cover.reach import Bits
+from fwlens.cover.boxes import Cell, Listing, places, values_of
+from fwlens.cover.reach import Bits, located
 from fwlens.cover.solve import Need
 
 _STARTS: Final = 24
@@ -30,23 +30,22 @@ Sides = tuple[Bits, ...]
 """A box: per dimension which of the values it holds."""
 
 
-def made(needs: Sequence[Need]) -> Listing:
-    """Boxes that are made for the needs, among them a cover."""
-    cells = [cell for need in needs for cell in need]
+def made(needs: Sequence[Need], cells: Collection[Cell]) -> Listing:
+    """Boxes within cells that are made for the needs, among them a cover."""
     values = values_of(cells)
     of, shape = places(values), tuple(map(len, values))
-    at = np.array([[place[value] for place, value in zip(of, cell, strict=True)] for cell in cells]).T
+    at = located((cell for need in needs for cell in need), of)
     sizes = [len(need) for need in needs]
     begins = [0, *accumulate(sizes)][:-1]
     allowed = np.zeros(shape, bool)
-    allowed[tuple(at)] = True
+    allowed[located(cells, of)] = True
     masks: set[tuple[int, ...]] = set()
     random = Random(len(needs))  # noqa: S311 - the same boxes every time
     for _ in range(_PASSES):
         unmet = np.ones(len(needs), bool)
         while unmet.any():
             weights = np.zeros(shape, np.float32)
-            np.add.at(weights, tuple(at), np.repeat(unmet, sizes))
+            np.add.at(weights, at, np.repeat(unmet, sizes))
             found = sorted(_made(allowed, weights, random), key=lambda one: -one[0])
             masks.update(_masks(sides) for _, sides in found)
             held = np.logical_and.reduce([side[where] for side, where in zip(found[0][1], at, strict=True)])

@@ -43,22 +43,21 @@ class Fewest:
     bound: int
 
 
-def fewest(needs: Sequence[Need]) -> Fewest:
-    """As few boxes as can be found, with a bound."""
+def fewest(needs: Sequence[Need], cells: frozenset[Cell]) -> Fewest:
+    """As few boxes within cells as can be found, with a bound."""
     # More threads gain nothing here, and wait for each other where other processes run.
     with threadpool_limits(limits=1, user_api="blas"):
-        return _fewest(needs)
+        return _fewest(needs, cells)
 
 
-def _fewest(needs: Sequence[Need]) -> Fewest:
-    cells = _all(needs)
+def _fewest(needs: Sequence[Need], cells: frozenset[Cell]) -> Fewest:
     listed = _listed(needs, cells)
     plain = min(_lines(needs), key=len)
     if listed is not None:
-        found = _closed_in(listed, Crowns(needs, listed.listing.places, listed.inside), len(plain))
+        found = _closed_in(listed, Crowns(needs, cells, listed.inside), len(plain))
     else:
-        bound = max(fooling(needs, cells), unlike(needs), bound_of_part(needs))
-        some = _Boxes(made(needs), least_of(needs, cells))
+        bound = max(fooling(needs, cells), unlike(needs, cells), bound_of_part(needs, cells))
+        some = _Boxes(made(needs, cells), least_of(needs, cells))
         found = Fewest(some.named(search(some.reached, bound)[-1]), bound)
     return Fewest(min(plain, found.boxes, key=len), found.bound)
 
@@ -102,13 +101,8 @@ def _listed(needs: Sequence[Need], cells: frozenset[Cell]) -> _Boxes | None:
     return None if listing is None else _Boxes(listing, least)
 
 
-def _all(needs: Sequence[Need]) -> frozenset[Cell]:
-    return frozenset(cell for need in needs for cell in need)
-
-
-def bound_of_part(needs: Sequence[Need]) -> int:
+def bound_of_part(needs: Sequence[Need], cells: frozenset[Cell]) -> int:
     """The bound of as many values of a dimension as leave the boxes few enough to be listed: all need no fewer."""
-    cells = _all(needs)
     values = min((sorted(side) for side in hull(cells) if len(side) > 1), key=len, default=[])
     axis = next((i for i, side in enumerate(hull(cells)) if sorted(side) == values), 0)
     while len(values) > 1:

@@ -4,7 +4,7 @@ A need that every box of some other need reaches is met with that one; a box tha
 never better. What is left is far smaller, and has a cover with as few boxes.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import accumulate
 from math import prod
 from typing import Any, Final
@@ -27,33 +27,34 @@ _COMBINATIONS: Final = 4_000_000
 
 
 def least_of(needs: Sequence[Need], cells: Collection[Cell]) -> list[Need]:
-    """Of needs, within the cells that are allowed, those that are not met wherever another one is: that one's values
-    have no more than theirs, in each dimension.
-
-    All where there are more cells than needs, or where comparing them takes too long.
+    """Of needs those that are not met wherever another one is: in each dimension, its value may have no more than
+    theirs among the cells that are allowed. All where some have alternatives, or where comparing takes too long.
     """
     values = values_of(cells)
-    shape = [len(side) for side in values]
-    if prod(shape) > _COMBINATIONS or len(cells) > len(needs) or any(len(need) > 1 for need in needs):
+    of, shape = places(values), [len(side) for side in values]
+    if prod(shape) > _COMBINATIONS or any(len(need) > 1 for need in needs):
         return list(needs)
-    of = places(values)
-    at = tuple(np.array([[place[v] for place, v in zip(of, min(need), strict=True)] for need in needs]).T)
-    needed = np.zeros(shape, np.float32)
-    needed[at] = 1
-    times: Any = needed
+    allowed, times = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    at = located(map(min, needs), of)
+    allowed[located(cells, of)], times[at] = 1, 1
     for axis in range(len(shape)):
-        lines = np.moveaxis(needed, axis, 0).reshape(shape[axis], -1)
+        lines = np.moveaxis(allowed, axis, 0).reshape(shape[axis], -1)
         within = lines @ (1 - lines).T == 0
         first = within & ~(within.T & np.tri(len(within), k=-1, dtype=bool))  # of equal lines the first is the least
         times = np.moveaxis(np.tensordot(first.astype(np.float32), times, (0, axis)), 0, axis)
     return [need for need, others in zip(needs, times[at], strict=True) if others < 1.5]
 
 
+def located(cells: Iterable[Cell], of: Sequence[dict[str, int]]) -> tuple[Numbers, ...]:
+    """The places of cells, dimension by dimension."""
+    return tuple(np.array([[place[v] for place, v in zip(of, cell, strict=True)] for cell in cells], np.int64).T)
+
+
 def reach(listing: Listing, needs: Sequence[Need]) -> Bits:
     """Needs x boxes: whether the box holds a cell of the need."""
     cells = [cell for need in needs for cell in sorted(need)]
     held = np.ones((len(cells), len(listing.masks)), bool)
-    for axis, place in enumerate(listing.places):
+    for axis, place in enumerate(places(listing.values)):
         if len(place) > 1:
             held &= inside(listing, axis)[[place[cell[axis]] for cell in cells]]
     begins = [0, *accumulate(map(len, needs))][:-1]

@@ -101,4 +101,4 @@ def reaches(boxes: Sequence[Box], needs: Sequence[Need]) -> list[frozenset[int]]
     for number, need in enumerate(needs):
         for cell in need:
             by_cell.setdefault(cell, []).append(number)
-    return [frozenset(number for cell in cells_of(box) for number in by_cell[cell]) for box in boxes]
+    return [frozenset(number for cell in cells_of(box) for number in by_cell.get(cell, ())) for box in boxes]

@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from fwlens.flow import service
-from fwlens.recommend.clash import others, with_clash
+from fwlens.recommend.clash import met_with, others, with_clash
 from fwlens.recommend.near import ANYWHERE, nears
 from fwlens.recommend.plane import Hold, Options, Want, as_stated, documented, holds
 from fwlens.requirement import Requirement
@@ -57,6 +57,8 @@ def cells(
         .otherwise(named.named(pl.col("near"))),
     )
     usable, clashing = _parted(open_.join(held, on=_FAR, nulls_equal=True), bad, tags)
+    if not options.documented:  # what documents open is asked for by its own name
+        usable = pl.concat([usable, met_with(usable, tags)])
     beyond = with_clash(open_.join(wider, on=_FAR, nulls_equal=True), bad, tags).filter(pl.col("clash").is_null())
     reasons = wanted.join(refused, on=_FAR, how="left", nulls_equal=True).join(clashing, on="want", how="left")
     lost = reasons.with_columns(why=pl.coalesce("blocked", "why", "clash")).filter(pl.col("why").is_not_null())

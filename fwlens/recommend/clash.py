@@ -1,4 +1,4 @@
-"""Knows when a rule for a needed flow would allow a refused or unexplained one too."""
+"""Knows what else a rule for a needed flow lets through: a refused or unexplained flow, or another needed one."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ from fwlens.tags import ServiceTags
 WHY: Final = "a rule for {} would also allow {}, which is {}"
 _MANAGED: Final = [f"{port.transport}/{port.first}" for port in FQDN_PORTS]
 _KEY: Final = ("near", "peer", "opens")
-_BAD: Final = ("near", "carried", "peer", "goal", "said")
+_GOAL: Final = ("host", "address")
 
 
 def others(matched: pl.DataFrame, nears: Nears) -> pl.DataFrame:
@@ -44,7 +44,9 @@ def with_clash(cells: pl.DataFrame, bad: pl.DataFrame, tags: ServiceTags | None)
     is_fqdn = (pl.col("near") == ANYWHERE) & ~pl.col("peer").str.starts_with("tag:")
     ports = pl.when(is_fqdn).then(pl.lit(_MANAGED)).otherwise(pl.concat_list(carried))
     ends = cells.select(_KEY).unique().with_columns(carried=ports).explode("carried", empty_as_null=True)
-    reached = _reached(bad, ends.select("peer").unique(), tags)
+    named = bad.with_columns(goal=pl.coalesce(*_GOAL))
+    reached = named.join(_under(bad, ends["peer"], tags), on=_GOAL, nulls_equal=True)
+    reached = reached.select("near", "carried", "peer", "goal", "said").unique()
     somewhere = ends.join(reached, on=["near", "carried", "peer"])
     anywhere = ends.filter(pl.col("near") == ANYWHERE).join(reached.drop("near"), on=["carried", "peer"])
     hits = pl.concat([somewhere, anywhere.select(somewhere.columns)])
@@ -52,18 +54,32 @@ def with_clash(cells: pl.DataFrame, bad: pl.DataFrame, tags: ServiceTags | None)
     return cells.join(first, on=_KEY, how="left", maintain_order="left")
 
 
-def _reached(bad: pl.DataFrame, peers: pl.DataFrame, tags: ServiceTags | None) -> pl.DataFrame:
-    """Bad flows under every notation, among those of `peers`, that names where they went (`_BAD`)."""
-    named = bad.with_columns(goal=pl.coalesce("host", "address"), labels=pl.col("host").str.split("."))
-    found = [named.with_columns(peer="host").select(_BAD), named.with_columns(peer="address").select(_BAD)]
-    patterns = peers.filter(pl.col("peer").str.starts_with("*."))["peer"]
+def met_with(cells: pl.DataFrame, tags: ServiceTags | None) -> pl.DataFrame:
+    """What other wants of the same near side ask for and lets a want through as well: its host under a pattern, its
+    address under another tag. As rows of that want, with the columns of `cells`."""
+    place = ["platform", "layer", "direction", "near", "opens"]
+    there = cells.select(*place, "peer").unique()
+    under = _under(cells, cells["peer"], tags)
+    also = cells.drop("peer").join(under, on=_GOAL, nulls_equal=True).join(there, on=[*place, "peer"], how="semi")
+    fresh = also.join(cells.select("want", "peer"), on=["want", "peer"], how="anti")
+    return fresh.unique(["want", "peer"]).with_columns(doubt=pl.lit("")).select(cells.columns)
+
+
+def _under(flows: pl.DataFrame, peers: pl.Series, tags: ServiceTags | None) -> pl.DataFrame:
+    """Each far side of flows (`_GOAL`) with every notation, among those of peers, that names it (`peer`)."""
+    among = peers.unique().to_frame("peer")
+    fars = flows.select(_GOAL).unique().with_columns(labels=pl.col("host").str.split("."))
+    found = [fars.select(*_GOAL, peer="host"), fars.select(*_GOAL, peer="address")]
+    patterns = among.filter(pl.col("peer").str.starts_with("*."))["peer"]
     for depth in sorted(patterns.str.count_matches(".", literal=True).unique()):
-        deeper = named.filter(pl.col("labels").list.len() > depth)
-        tail = pl.concat_str(pl.lit("*."), pl.col("labels").list.tail(depth).list.join("."))
-        found.append(deeper.with_columns(peer=tail).select(_BAD))
-    if tags is not None:
-        known = address.parse(named["address"]).select("number", address="text").drop_nulls()
-        of = known.join(tags.of(known["number"]), on="number")
-        tagged = of.select("address", peer=pl.concat_str(pl.lit("tag:"), "tag")).join(peers, on="peer", how="semi")
-        found.append(named.join(tagged, on="address").select(_BAD))
-    return pl.concat(found).join(peers, on="peer", how="semi").unique()
+        deeper = fars.filter(pl.col("labels").list.len() > depth)
+        found.append(
+            deeper.select(*_GOAL, peer=pl.concat_str(pl.lit("*."), pl.col("labels").list.tail(depth).list.join(".")))
+        )
+    if tags is not None and among["peer"].str.starts_with("tag:").any():
+        known = address.parse(fars["address"]).select("number", address="text").drop_nulls()
+        tagged = known.join(tags.of(known["number"]), on="number").select(
+            "address", peer=pl.concat_str(pl.lit("tag:"), "tag")
+        )
+        found.append(fars.join(tagged.join(among, on="peer", how="semi"), on="address").select(*_GOAL, "peer"))
+    return pl.concat(found).join(among, on="peer", how="semi").unique()

@@ -25,8 +25,8 @@ class Want(NamedTuple):
 
 
 def wants(needed: Iterable[tuple[Flow, Requirement | None, frozenset[str]]]) -> set[Want]:
-    """What needed flows want of rules of these layers: what each asks for by itself, or anything that others of the same
-    near side ask for and that names its far side too (a pattern above its host, another tag of its address)."""
+    """What needed flows want of rules of these layers: what each asks for by itself, or what another flow of its near
+    side asks for that names its far side too (a pattern above its host, another tag of its address)."""
     own = [(flow, _want(flow, requirement, layers)) for flow, requirement, layers in needed]
     asked: dict[tuple[object, ...], set[str]] = {}
     for _, want in own:

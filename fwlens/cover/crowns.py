@@ -23,7 +23,7 @@ from fwlens.cover.reach import Bits, located
 from fwlens.cover.solve import Need
 
 _MOST: Final = 36
-_STARTS: Final = 1000
+_STARTS: Final = 2000
 """So many crowns are grown in a turn."""
 _CUTS: Final = 40
 _ALIKE: Final = 0.5

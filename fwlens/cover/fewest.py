@@ -19,8 +19,8 @@ from fwlens.cover.search import search
 from fwlens.cover.solve import Need, fooling
 from fwlens.cover.solver import Relaxed, fewer, whole
 
-_TURNS: Final = 40
-_STILL: Final = 5
+_TURNS: Final = 50
+_STILL: Final = 7
 """So many turns without a crown that lifts the bound are the last."""
 _LIFT: Final = 0.01
 _SEARCHED: Final = 10_000
@@ -32,7 +32,7 @@ _NEAR: Final = 0.05
 _TRY: Final = 1_200_000
 _FEW: Final = 8
 """Fewer nodes are not worth the first one, which takes the longest."""
-_LARGEST: Final = 600_000
+_LARGEST: Final = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +122,8 @@ def _closed_in(listed: _Boxes, crowns: Crowns, enough: int) -> Fewest:
     bound = whole(relaxed.bound)
     among = _promising(reached, relaxed)
     best = among[search(reached[among], bound)[-1]]
-    while bound < len(best) and reached.sum() <= _LARGEST:
-        rows, least = relaxed.demands()
+    rows, least = relaxed.demands()
+    while bound < len(best) and rows.sum() <= _LARGEST:
         nodes = (_TRY if bound >= (1 - _NEAR) * len(best) else _EFFORT) // int(rows.sum())
         if nodes < _FEW:
             break

@@ -32,6 +32,7 @@ _MORE: Final = 600
 _DUAL, _PRIMAL = 1, 4
 """Simplex methods: one goes on from where it was after more was demanded, the other after boxes joined."""
 _EXACT: Final = 1e-7
+_TIGHT: Final = 1e-5
 _DIGITS: Final = 9
 """Sums of floats may differ in the last digits from machine to machine; nothing is chosen by these."""
 
@@ -145,8 +146,12 @@ class Relaxed:
         self._model.addRow(float(least), highspy.kHighsInf, len(held), held, np.ones(len(held)))
 
     def demands(self) -> tuple[Bits, NDArray[np.float64]]:
-        """Boxes x rows, needs first and then what was demanded; and the least of each row."""
-        return np.column_stack([self._reached, *self._demanded]), np.array(self._least)
+        """Boxes x rows, the needs and of what was demanded what the weights only just have; and the least of each."""
+        needs = self._reached.shape[1]
+        have = [float(self.weights[boxes].sum()) for boxes in self._demanded]
+        tight = [i for i, weight in enumerate(have) if weight < self._least[needs + i] + _TIGHT]
+        rows = np.column_stack([self._reached, *(self._demanded[i] for i in tight)])
+        return rows, np.array([*self._least[:needs], *(self._least[needs + i] for i in tight)])
 
     def solve(self) -> None:
         """Bring the bound and the weights up to date."""

@@ -338,8 +338,10 @@ def test_values_that_each_need_what_another_must_not_have_bound_the_boxes(cells:
 @given(_LARGER | _DEEPER, st.randoms(use_true_random=False))
 def test_boxes_that_are_made_meet_all_needs_and_allow_nothing_else(cells: set[Cell], random: Random) -> None:
     needs = _some_with_alternatives(cells, random)
-    allowed = {cell for need in needs for cell in need}
-    found = made(needs, allowed_by(needs)).boxes
+    allowed = allowed_by(needs)
+    listing = made(needs, allowed)
+    assert listing is not None
+    found = listing.boxes
     assert all(set(cells_of(box)) <= allowed for box in found)
     assert all(any(cell in need for box in found for cell in cells_of(box)) for need in needs)
 

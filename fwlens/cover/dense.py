@@ -7,6 +7,7 @@ all that was made on the way is there for a search to choose from.
 
 from collections.abc import Collection, Iterator, Sequence
 from itertools import accumulate
+from math import prod
 from random import Random
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ from fwlens.cover.reach import Bits, located
 from fwlens.cover.solve import Need
 
 _STARTS: Final = 24
+_WORK: Final = 300_000
+"""Paths for a box times combinations: fewer paths in a large relation."""
 _NEXT: Final = 64
 """So many further combinations are weighed in a step, those first that keep the heaviest values."""
 _PATIENCE: Final = 4
@@ -30,10 +33,13 @@ Sides = tuple[Bits, ...]
 """A box: per dimension which of the values it holds."""
 
 
-def made(needs: Sequence[Need], cells: Collection[Cell]) -> Listing:
-    """Boxes within cells that are made for the needs, among them a cover."""
+def made(needs: Sequence[Need], cells: Collection[Cell]) -> Listing | None:
+    """Boxes within cells that are made for the needs, among them a cover; None where it would take too long."""
     values = values_of(cells)
     of, shape = places(values), tuple(map(len, values))
+    starts = min(_STARTS, _WORK // prod(shape))
+    if not starts:
+        return None
     at = located((cell for need in needs for cell in need), of)
     sizes = [len(need) for need in needs]
     begins = [0, *accumulate(sizes)][:-1]
@@ -46,7 +52,7 @@ def made(needs: Sequence[Need], cells: Collection[Cell]) -> Listing:
         while unmet.any():
             weights = np.zeros(shape, np.float32)
             np.add.at(weights, at, np.repeat(unmet, sizes))
-            found = sorted(_made(allowed, weights, random), key=lambda one: -one[0])
+            found = sorted(_made(allowed, weights, starts, random), key=lambda one: -one[0])
             masks.update(_masks(sides) for _, sides in found)
             held = np.logical_and.reduce([side[where] for side, where in zip(found[0][1], at, strict=True)])
             unmet &= ~np.logical_or.reduceat(held, begins)
@@ -57,7 +63,7 @@ def _masks(sides: Sides) -> tuple[int, ...]:
     return tuple(int.from_bytes(np.packbits(side, bitorder="little").tobytes(), "little") for side in sides)
 
 
-def _made(allowed: Bits, weights: Weights, random: Random) -> list[tuple[float, Sides]]:
+def _made(allowed: Bits, weights: Weights, most: int, random: Random) -> list[tuple[float, Sides]]:
     """Boxes that weigh much, and what each weighs."""
     if allowed.ndim == 1:
         return [(float(weights[allowed].sum()), (allowed,))]
@@ -67,10 +73,10 @@ def _made(allowed: Bits, weights: Weights, random: Random) -> list[tuple[float, 
     others = allowed.shape[:axis] + allowed.shape[axis + 1 :]
     starts = np.flatnonzero(weigh.any(axis=0))
     found = []
-    for start in sorted(random.sample([*starts.tolist()], min(_STARTS, len(starts)))):
+    for start in sorted(random.sample([*starts.tolist()], min(most, len(starts)))):
         path = sorted(_path(lines, weigh, start), key=lambda step: -step[0])
         for _, values, rests in path[:_KEPT]:
-            inner = _made(rests.reshape(others), weigh[values].sum(axis=0).reshape(others), random)
+            inner = _made(rests.reshape(others), weigh[values].sum(axis=0).reshape(others), most, random)
             found += [(weight, (*sides[:axis], values, *sides[axis:])) for weight, sides in inner]
     return found
 

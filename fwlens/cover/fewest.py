@@ -56,10 +56,22 @@ def _fewest(needs: Sequence[Need], cells: frozenset[Cell]) -> Fewest:
     if listed is not None:
         found = _closed_in(listed, Crowns(needs, cells, listed.inside), len(plain))
     else:
-        bound = max(fooling(needs, cells), unlike(needs, cells), bound_of_part(needs, cells))
-        some = _Boxes(made(needs, cells), least_of(needs, cells))
-        found = Fewest(some.named(search(some.reached, bound)[-1]), bound)
+        found = _apart(needs, cells, len(plain))
     return Fewest(min(plain, found.boxes, key=len), found.bound)
+
+
+def _apart(needs: Sequence[Need], cells: frozenset[Cell], enough: int) -> Fewest:
+    """A cover of made boxes (of single needs where `enough` are the fewest, or where it would take too long), and what
+    can be proven without all boxes."""
+    bound = max(fooling(needs, cells), unlike(needs, cells))
+    if bound >= enough:
+        return Fewest([hull([min(need)]) for need in needs], bound)
+    bound = max(bound, bound_of_part(needs, cells))
+    listing = made(needs, cells)
+    if listing is None:
+        return Fewest([hull([min(need)]) for need in needs], bound)
+    some = _Boxes(listing, least_of(needs, cells))
+    return Fewest(some.named(search(some.reached, bound)[-1]), bound)
 
 
 def _lines(needs: Sequence[Need]) -> list[list[Box]]:
@@ -122,19 +134,26 @@ def _closed_in(listed: _Boxes, crowns: Crowns, enough: int) -> Fewest:
     bound = whole(relaxed.bound)
     among = _promising(reached, relaxed)
     best = among[search(reached[among], bound)[-1]]
+    if bound < len(best) and reached.sum() <= _LARGEST:
+        best, bound = _pressed(reached, relaxed, best, bound)
+    return Fewest(listed.named(best), bound)
+
+
+def _pressed(reached: Bits, relaxed: Relaxed, best: Numbers, bound: int) -> tuple[Numbers, int]:
+    """The cover and the bound, after as many boxes as are proven to be needed were asked for, and then one more."""
     rows, least = relaxed.demands()
-    while bound < len(best) and rows.sum() <= _LARGEST:
+    while bound < len(best):
         nodes = (_TRY if bound >= (1 - _NEAR) * len(best) else _EFFORT) // int(rows.sum())
         if nodes < _FEW:
             break
         asked = fewer(rows, least, bound, nodes=nodes)
-        if asked.chosen is not None and reached[asked.chosen].any(axis=0).all():
-            best = asked.chosen
-        elif asked.refuted:
+        if asked.refuted:
             bound += 1
+        elif asked.chosen is not None and len(asked.chosen) < len(best) and reached[asked.chosen].any(axis=0).all():
+            best = asked.chosen
         else:
             break
-    return Fewest(listed.named(best), bound)
+    return best, bound
 
 
 def _crowned(relaxed: Relaxed, crowns: Crowns, enough: int) -> None:

@@ -14,13 +14,15 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fwlens.cover.boxes import Cell, Listing, places, values_of
+from fwlens.cover.boxes import Cell, Listing, most_for, places, values_of
 from fwlens.cover.reach import Bits, located
 from fwlens.cover.solve import Need
 
 _STARTS: Final = 24
 _WORK: Final = 300_000
 """Paths for a box times combinations: fewer paths in a large relation."""
+_LEAST: Final = 4
+"""With fewer paths the boxes are no better than lines."""
 _NEXT: Final = 64
 """So many further combinations are weighed in a step, those first that keep the heaviest values."""
 _PATIENCE: Final = 4
@@ -38,7 +40,7 @@ def made(needs: Sequence[Need], cells: Collection[Cell]) -> Listing | None:
     values = values_of(cells)
     of, shape = places(values), tuple(map(len, values))
     starts = min(_STARTS, _WORK // prod(shape))
-    if not starts:
+    if starts < _LEAST:
         return None
     at = located((cell for need in needs for cell in need), of)
     sizes = [len(need) for need in needs]
@@ -46,6 +48,7 @@ def made(needs: Sequence[Need], cells: Collection[Cell]) -> Listing | None:
     allowed = np.zeros(shape, bool)
     allowed[located(cells, of)] = True
     masks: set[tuple[int, ...]] = set()
+    room = most_for(len(needs))
     random = Random(len(needs))  # noqa: S311 - the same boxes every time
     for _ in range(_PASSES):
         unmet = np.ones(len(needs), bool)
@@ -53,7 +56,7 @@ def made(needs: Sequence[Need], cells: Collection[Cell]) -> Listing | None:
             weights = np.zeros(shape, np.float32)
             np.add.at(weights, at, np.repeat(unmet, sizes))
             found = sorted(_made(allowed, weights, starts, random), key=lambda one: -one[0])
-            masks.update(_masks(sides) for _, sides in found)
+            masks.update(_masks(sides) for _, sides in (found if len(masks) < room else found[:1]))
             held = np.logical_and.reduce([side[where] for side, where in zip(found[0][1], at, strict=True)])
             unmet &= ~np.logical_or.reduceat(held, begins)
     return Listing(values, tuple(sorted(masks)))
@@ -72,12 +75,14 @@ def _made(allowed: Bits, weights: Weights, most: int, random: Random) -> list[tu
     weigh = np.moveaxis(weights, axis, 0).reshape(lines.shape)
     others = allowed.shape[:axis] + allowed.shape[axis + 1 :]
     starts = np.flatnonzero(weigh.any(axis=0))
-    found = []
+    steps: dict[bytes, tuple[Bits, Bits]] = {}
     for start in sorted(random.sample([*starts.tolist()], min(most, len(starts)))):
         path = sorted(_path(lines, weigh, start), key=lambda step: -step[0])
-        for _, values, rests in path[:_KEPT]:
-            inner = _made(rests.reshape(others), weigh[values].sum(axis=0).reshape(others), most, random)
-            found += [(weight, (*sides[:axis], values, *sides[axis:])) for weight, sides in inner]
+        steps.update((values.tobytes(), (values, rests)) for _, values, rests in path[:_KEPT])
+    found = []
+    for values, rests in steps.values():
+        inner = _made(rests.reshape(others), weigh[values].sum(axis=0).reshape(others), most, random)
+        found += [(weight, (*sides[:axis], values, *sides[axis:])) for weight, sides in inner]
     return found
 
 

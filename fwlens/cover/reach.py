@@ -21,8 +21,9 @@ Numbers = NDArray[np.int64]
 
 _FIRST: Final = 48
 _ROWS: Final = 1000
-_COMPARED: Final = 12_000
-_NEEDS: Final = 20_000
+_COMPARED: Final = 100_000_000_000
+"""Boxes times boxes times needs."""
+_NEEDS: Final = 5_000
 _COMBINATIONS: Final = 4_000_000
 
 
@@ -103,7 +104,7 @@ def distinct(reached: Bits) -> Numbers:
 
 def largest(reached: Bits) -> Numbers:
     """Of distinct boxes those whose needs lie within those of no other; all where comparing them takes too long."""
-    if len(reached) > _COMPARED:
+    if len(reached) * reached.size > _COMPARED:
         return np.arange(len(reached))
     order = np.argsort(-reached.sum(axis=1), kind="stable")
     sizes = reached.sum(axis=1)[order]

@@ -74,7 +74,7 @@ def _made(allowed: Bits, weights: Weights, most: int, random: Random) -> list[tu
     lines: Any = np.moveaxis(allowed, axis, 0).reshape(allowed.shape[axis], -1)
     weigh = np.moveaxis(weights, axis, 0).reshape(lines.shape)
     others = allowed.shape[:axis] + allowed.shape[axis + 1 :]
-    starts = np.flatnonzero(weigh.any(axis=0))
+    starts = np.flatnonzero((weigh * lines).any(axis=0))
     steps: dict[bytes, tuple[Bits, Bits]] = {}
     for start in sorted(random.sample([*starts.tolist()], min(most, len(starts)))):
         path = sorted(_path(lines, weigh, start), key=lambda step: -step[0])

@@ -56,11 +56,11 @@ def _fewest(needs: Sequence[Need], cells: frozenset[Cell]) -> Fewest:
     if listed is not None:
         found = _closed_in(listed, Crowns(needs, cells, listed.inside), len(plain))
     else:
-        found = _apart(needs, cells, len(plain))
+        found = _unlisted(needs, cells, len(plain))
     return Fewest(min(plain, found.boxes, key=len), found.bound)
 
 
-def _apart(needs: Sequence[Need], cells: frozenset[Cell], enough: int) -> Fewest:
+def _unlisted(needs: Sequence[Need], cells: frozenset[Cell], enough: int) -> Fewest:
     """A cover of made boxes (of single needs where `enough` are the fewest, or where it would take too long), and what
     can be proven without all boxes."""
     bound = max(fooling(needs, cells), unlike(needs, cells))

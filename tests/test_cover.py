@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from fwlens.cover import Box, Cell, Cover, cover, solver
 from fwlens.cover import boxes as listings
+from fwlens.cover import crowns as crowning
+from fwlens.cover import reach as reaching
 from fwlens.cover.boxes import Listing, cells_of, components, maximal, parts, parts_with_own
 from fwlens.cover.crowns import Crowns, boxes_for, unlike
 from fwlens.cover.dense import made
@@ -297,6 +299,16 @@ def test_what_is_met_with_another_need_may_still_fill_a_box() -> None:
     assert found.optimal
 
 
+def test_dimensions_of_very_many_values_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs = singles([("a", "x"), ("a", "y"), ("b", "y"), ("b", "x"), ("c", "x")])
+    assert len(least_of(needs, allowed_by(needs))) == 2
+    for module in (reaching, crowning):
+        monkeypatch.setattr(module, "SIDE", 1)
+    assert least_of(needs, allowed_by(needs)) == needs
+    assert unlike(needs, allowed_by(needs)) == 1
+    assert _crowns(needs, every_maximal(allowed_by(needs))).beyond(np.ones(2) / 9, 0) == []
+
+
 def test_of_needs_with_alternatives_all_are_least() -> None:
     either = frozenset({("a", "x"), ("a", "y")})
     needs = [either, frozenset({("a", "x")})]
@@ -352,7 +364,7 @@ def test_boxes_that_are_made_meet_all_needs_and_allow_nothing_else(cells: set[Ce
     listing = made(needs, allowed)
     assert listing is not None
     found = listing.boxes
-    assert all(set(cells_of(box)) <= allowed for box in found)
+    assert set(found) <= set(every_maximal(allowed).boxes)
     assert all(any(cell in need for box in found for cell in cells_of(box)) for need in needs)
 
 

@@ -7,7 +7,7 @@ in another, and of k boxes there are at most k over k/2 such sets (Sperner, 1928
 it three and a half boxes are enough for seven values, which take five.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import count
@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fwlens.cover.boxes import Cell, places, values_of
-from fwlens.cover.reach import Bits, located
+from fwlens.cover.reach import SIDE, Bits, located
 from fwlens.cover.solve import Need
 
 _MOST: Final = 36
@@ -68,8 +68,7 @@ class Crowns:
         self._inside = inside
         axes = [axis for axis, bits in enumerate(inside) if bits.shape[1] > 1]
         turned = axes[:1] if len(axes) == 2 else axes  # of two dimensions, either shows the crowns of both
-        sides = (_Side(needs, cells, axis) for axis in turned)
-        self._sides = {side.axis: side for side in sides if side.needed.size <= _CELLS}
+        self._sides = {side.axis: side for side in _sides(needs, cells, turned)}
 
     def touching(self, crown: Crown) -> Bits:
         """Which boxes reach a need of a crown."""
@@ -98,8 +97,16 @@ class Crowns:
 
 def unlike(needs: Sequence[Need], cells: Collection[Cell]) -> int:
     """How many boxes needs take at least, because none of so many values needs only what another one may have."""
-    sides = (_Side(needs, cells, axis) for axis, values in enumerate(values_of(cells)) if len(values) > 1)
+    sides = _sides(needs, cells, [axis for axis, values in enumerate(values_of(cells)) if len(values) > 1])
     return max((boxes_for(_apart(side)) for side in sides), default=1)
+
+
+def _sides(needs: Sequence[Need], cells: Collection[Cell], axes: Iterable[int]) -> "Iterator[_Side]":
+    """The sides of some dimensions, without those that would take too much memory."""
+    for axis in axes:
+        values, rests = len({cell[axis] for cell in cells}), len({cell[:axis] + cell[axis + 1 :] for cell in cells})
+        if values <= SIDE and values * rests <= _CELLS:
+            yield _Side(needs, cells, axis)
 
 
 def _apart(side: "_Side") -> int:

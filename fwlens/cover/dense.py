@@ -6,6 +6,7 @@ all that was made on the way is there for a search to choose from.
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from functools import reduce
 from itertools import accumulate
 from math import prod
 from random import Random
@@ -36,7 +37,7 @@ Sides = tuple[Bits, ...]
 
 
 def made(needs: Sequence[Need], cells: Collection[Cell]) -> Listing | None:
-    """Boxes within cells that are made for the needs, among them a cover; None where it would take too long."""
+    """Maximal boxes within cells that are made for the needs, among them a cover; None where it takes too long."""
     values = values_of(cells)
     of, shape = places(values), tuple(map(len, values))
     starts = min(_STARTS, _WORK // prod(shape))
@@ -67,7 +68,7 @@ def _masks(sides: Sides) -> tuple[int, ...]:
 
 
 def _made(allowed: Bits, weights: Weights, most: int, random: Random) -> list[tuple[float, Sides]]:
-    """Boxes that weigh much, and what each weighs."""
+    """Maximal boxes that weigh much, and what each weighs."""
     if allowed.ndim == 1:
         return [(float(weights[allowed].sum()), (allowed,))]
     axis = min(range(allowed.ndim), key=lambda each: (allowed.shape[each] == 1, allowed.shape[each]))
@@ -81,8 +82,12 @@ def _made(allowed: Bits, weights: Weights, most: int, random: Random) -> list[tu
         steps.update((values.tobytes(), (values, rests)) for _, values, rests in path[:_KEPT])
     found = []
     for values, rests in steps.values():
-        inner = _made(rests.reshape(others), weigh[values].sum(axis=0).reshape(others), most, random)
-        found += [(weight, (*sides[:axis], values, *sides[axis:])) for weight, sides in inner]
+        for _, sides in _made(rests.reshape(others), weigh[values].sum(axis=0).reshape(others), most, random):
+            # More values may have what is left of the combinations: a box is maximal, and who meets the least of needs
+            # with maximal boxes meets all.
+            inner = reduce(np.logical_and.outer, sides).ravel()
+            full = lines[:, inner].all(axis=1)
+            found.append((float(weigh[full][:, inner].sum()), (*sides[:axis], full, *sides[axis:])))
     return found
 
 

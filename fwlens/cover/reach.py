@@ -25,6 +25,8 @@ _COMPARED: Final = 100_000_000_000
 """Boxes times boxes times needs."""
 _NEEDS: Final = 5_000
 _COMBINATIONS: Final = 4_000_000
+SIDE: Final = 5_000
+"""So many values of a dimension are compared with each other, which takes memory for each pair."""
 
 
 def least_of(needs: Sequence[Need], cells: Collection[Cell]) -> list[Need]:
@@ -33,7 +35,7 @@ def least_of(needs: Sequence[Need], cells: Collection[Cell]) -> list[Need]:
     """
     values = values_of(cells)
     of, shape = places(values), [len(side) for side in values]
-    if prod(shape) > _COMBINATIONS or any(len(need) > 1 for need in needs):
+    if prod(shape) > _COMBINATIONS or max(shape) > SIDE or any(len(need) > 1 for need in needs):
         return list(needs)
     allowed, times = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     at = located(map(min, needs), of)

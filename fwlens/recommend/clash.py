@@ -62,7 +62,7 @@ def met_with(cells: pl.DataFrame, tags: ServiceTags | None) -> pl.DataFrame:
     under = _under(cells, cells["peer"], tags)
     also = cells.drop("peer").join(under, on=_GOAL, nulls_equal=True).join(there, on=[*place, "peer"], how="semi")
     fresh = also.join(cells.select("want", "peer"), on=["want", "peer"], how="anti")
-    return fresh.unique(["want", "peer"]).with_columns(doubt=pl.lit("")).select(cells.columns)
+    return fresh.unique(["want", "layer", "peer", "opens"]).with_columns(doubt=pl.lit("")).select(cells.columns)
 
 
 def _under(flows: pl.DataFrame, peers: pl.Series, tags: ServiceTags | None) -> pl.DataFrame:

@@ -105,8 +105,14 @@ _RECURS: Final = 10
 # Times outside of these years are damage (a date library of another platform could not even print them).
 _ERA: Final = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
+
+def in_era(when: pl.Expr) -> pl.Expr:
+    """Whether a time can be one of a log at all; none cannot."""
+    return when.is_between(*_ERA).fill_null(value=False)
+
+
 LAWS: Final[dict[str, pl.Expr]] = {
-    "time": pl.col("first_seen").is_between(*_ERA) & pl.col("last_seen").is_between(*_ERA),
+    "time": in_era(pl.col("first_seen")) & in_era(pl.col("last_seen")),
     "source address": pl.col("src_ip").is_not_null(),
     "destination address": pl.col("dst_ip").is_not_null() | (pl.col("dst_ip_text").fill_null("") == ""),
     "plain host name": pl.col("dst_fqdn").is_null()
@@ -145,13 +151,21 @@ class Span:
 
 
 def fold_entries(entries: pl.LazyFrame) -> pl.LazyFrame:
-    """Entries with equal texts as one, before any text is looked at: what keeps the costly work off the hot path."""
-    return entries.group_by(ENTRY_KEY).agg(
-        pl.col("first_seen").min(),
-        pl.col("last_seen").max(),
-        pl.col("events").sum(),
-        pl.col("rows").sum(),
-        pl.col("line").min(),
+    """Entries with equal texts as one, before any text is looked at: what keeps the costly work off the hot path.
+
+    Those whose time or count breaks a law stay apart: as a part of others they would take them along, or be hidden.
+    """
+    lawful = {f"lawful {name}": LAWS[name].fill_null(value=False) for name in ("time", "events")}
+    return (
+        entries.group_by(*ENTRY_KEY, **lawful)
+        .agg(
+            pl.col("first_seen").min(),
+            pl.col("last_seen").max(),
+            pl.col("events").sum(),
+            pl.col("rows").sum(),
+            pl.col("line").min(),
+        )
+        .drop(lawful)
     )
 
 

@@ -21,7 +21,7 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from fwlens.flow import TIME, Span
+from fwlens.flow import TIME, Span, in_era
 from fwlens.source.format import NOT_DECODED, Format, paired, present, unprefixed
 
 MARKS: Final = ['"flowTuples"', '"flowRecords"', '"NetworkSecurityGroupFlowEvent"', '"FlowLogFlowEvent"']
@@ -85,6 +85,7 @@ COMMAS: Final = (7, 12)
 """How many a tuple has: NSG version 1; NSG version 2 and VNet."""
 _FIRST_TUPLE: Final = re.compile(rb'\[\s*"([^"\\]*)"')
 _STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)+"')
+_LATEST: Final = 10**15
 _BLOB: Final = msgspec.json.Decoder(_Blob)
 _RECORD: Final = msgspec.json.Decoder(Record)
 _FIELDS: Final = (
@@ -233,7 +234,7 @@ def lines_frame(files: Iterable[tuple[str, Tuples]], span: Span) -> pl.LazyFrame
     when = _epoch("t")
     apart = [span.inside(when).alias("inside"), span.slot(when).alias("slot")] if span != Span() else []
     key = [pl.col(name) for name in ("group", "src", "dst", "dport", "protocol", "direction", "decision")]
-    folded = split.group_by(*key, whole.alias("whole"), *apart).agg(
+    folded = split.group_by(*key, whole.alias("whole"), in_era(when).alias("timely"), *apart).agg(
         first=pl.col("t").min(), last=pl.col("t").max(), rows=pl.len().cast(pl.UInt32), line=pl.col("line").min(),
     )  # fmt: skip
     names = pl.LazyFrame(list(groups), schema=dict.fromkeys(("place", "acl", "rule"), pl.String), orient="row")
@@ -241,8 +242,9 @@ def lines_frame(files: Iterable[tuple[str, Tuples]], span: Span) -> pl.LazyFrame
 
 
 def _epoch(name: str) -> pl.Expr:
-    """Seconds (NSG; also in VNet examples) or milliseconds (VNet): below 1e11 are seconds."""
-    number = pl.col(name)
+    """Seconds (NSG; also in VNet examples) or milliseconds (VNet): below 1e11 are seconds. Of either, no more than
+    can be counted in microseconds."""
+    number = pl.when(pl.col(name).is_between(0, _LATEST)).then(pl.col(name))
     return pl.when(number < 10**11).then(number * 1_000_000).otherwise(number * 1_000).cast(TIME)
 
 

@@ -1,5 +1,6 @@
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,18 @@ from fwlens.source.files import PEEK
 from tests.source.logs import (
     NSG_DENIED,
     VNET_DENIED,
+    Record,
+    application,
     aside,
     closed,
     document,
     dump,
     jsonl,
+    legacy,
     network,
     nsg,
+    nsg_analytics,
+    nta,
     read,
     rows,
     vnet,
@@ -101,3 +107,30 @@ def test_a_blob_of_a_hundred_megabytes_on_one_line_is_read(tmp_path: Path) -> No
     (tmp_path / "log").write_text('{"records":[' + ",".join([record] * count) + "]}")
     found = closed(source.read([str(tmp_path / "log")]))
     assert [row["events"] for row in rows(found)] == [20_000 * count]
+
+
+OLD, LATE = "1970-01-01T00:00:00Z", "9999-01-01T00:00:00Z"
+SENTENCE = "TCP request from 10.0.0.4:50123 to 203.0.113.7:443. Action: Deny"
+
+
+@pytest.mark.parametrize("bad", [OLD, LATE, "banana", "", None])
+@pytest.mark.parametrize(
+    ("good", "time"),
+    [(network(), "time"), (application(), "time"), (legacy(SENTENCE), "time"), (nta(), "FlowStartTime"),
+     (nsg_analytics(), "FlowStartTime_t")],
+    ids=["network", "application", "legacy", "nta", "nsg_analytics"],
+)  # fmt: skip
+def test_an_entry_whose_time_is_none_takes_no_other_with_it(good: Record, time: str, bad: str | None) -> None:
+    found = read(jsonl(good, good | {time: bad, "TimeGenerated": bad}, good))
+    assert [row["events"] for row in rows(found)] == [2]
+    assert aside(found) == [("breaks the law of: time", 1, "-:2")]
+
+
+@pytest.mark.parametrize("seconds", ["0", "1", "999999999999999999", "18446744073709552", "-5"])
+@pytest.mark.parametrize("record", [nsg, vnet])
+def test_a_tuple_whose_time_is_none_takes_no_other_with_it(record: Callable[..., Record], seconds: str) -> None:
+    good = NSG_DENIED if record is nsg else VNET_DENIED
+    bad = ",".join([seconds, *good.split(",")[1:]])
+    found = read(jsonl(record(good), record(bad, good)))
+    assert [row["events"] for row in rows(found)] == [2]
+    assert aside(found) == [("breaks the law of: time", 1, "-:2")]

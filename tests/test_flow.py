@@ -279,7 +279,9 @@ def test_entries_of_equal_texts_are_one_before_any_text_is_looked_at() -> None:
     assert_frame_equal(folded.select(ENTRY.names()), wanted, check_row_order=False, check_dtypes=False)
 
 
-TIMES = st.sampled_from([WHEN, WHEN.replace(hour=4), None, *(datetime(year, 1, 1, tzinfo=UTC) for year in (1970, 9999))])
+TIMES = st.sampled_from(
+    [WHEN, WHEN.replace(hour=4), None, *(datetime(year, 1, 1, tzinfo=UTC) for year in (1970, 9999))]
+)
 
 
 @given(st.lists(st.fixed_dictionaries({"src_ip": st.sampled_from(["10.0.0.4", "[10.0.0.4]", "x"]),

@@ -155,9 +155,9 @@ def fold_entries(entries: pl.LazyFrame) -> pl.LazyFrame:
 
     Those whose time or count breaks a law stay apart: as a part of others they would take them along, or be hidden.
     """
-    lawful = {f"lawful {name}": LAWS[name].fill_null(value=False) for name in ("time", "events")}
+    lawful = [LAWS[name].fill_null(value=False).alias(f"lawful {name}") for name in ("time", "events")]
     return (
-        entries.group_by(*ENTRY_KEY, **lawful)
+        entries.group_by(*ENTRY_KEY, *lawful)
         .agg(
             pl.col("first_seen").min(),
             pl.col("last_seen").max(),
@@ -165,7 +165,7 @@ def fold_entries(entries: pl.LazyFrame) -> pl.LazyFrame:
             pl.col("rows").sum(),
             pl.col("line").min(),
         )
-        .drop(lawful)
+        .drop("lawful time", "lawful events")
     )
 
 

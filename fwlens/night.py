@@ -45,7 +45,7 @@ def night_of(
     """Everything that a page tells. `found` has to be read in slots of `slot`; rules are written for `place`."""
     told, _ = run.answered(ask, found)
     choice, every = ask.choice, found.catalog.requirements
-    needs = tuple(need for need in every if choice.takes(need))
+    needs = choice.of(every)
     return Night(
         answer=told,
         matched=found.rows,

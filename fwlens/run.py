@@ -20,7 +20,7 @@ from fwlens.match import Choice, match, near
 from fwlens.proof import Asked, Certificate
 from fwlens.recommend import Options, Recommendations, recommend, subnet
 from fwlens.requirement import Catalog
-from fwlens.rule import Platform
+from fwlens.rule import Platform, Rule
 from fwlens.source import Flows, Progress
 from fwlens.source.files import Input
 from fwlens.tags import ADVICE, ServiceTags, parse, read
@@ -170,22 +170,38 @@ def tags_of(ask: Ask, flows: Flows) -> ServiceTags | None:
     return max(found, key=lambda tags: tags.change_number) if found else None
 
 
-def answered(ask: Ask, found: Matched, *, with_curve: bool = False) -> tuple[Answer, Recommendations]:
-    """Recommend for what is needed, check the rules by themselves, and tell the rest."""
-    requirements = found.catalog.requirements
-    options = ask.options
+def curve(ask: Ask, found: Matched) -> list[tuple[int, int]]:
+    """The numbers of rules to choose from (`--at-most`), and the surplus of each as its certificate has it."""
     said = recommend(
-        found.rows, requirements, platform=ask.platform, tags=found.tags, options=options, with_curve=with_curve
-    )
-    certificate = certify(
-        [one.rule for one in said.rules],
         found.rows,
-        requirements,
+        found.catalog.requirements,
+        platform=ask.platform,
+        tags=found.tags,
+        options=ask.options,
+        with_curve=True,
+    )
+    sizes = [(step.rules, replace(ask, at_most=len(step.rules))) for step in said.curve]
+    return [(len(rules), _certified(rules, picked, found, said).surplus) for rules, picked in sizes]
+
+
+def _certified(rules: Sequence[Rule], ask: Ask, found: Matched, said: Recommendations) -> Certificate:
+    options = ask.options
+    return certify(
+        rules,
+        found.rows,
+        found.catalog.requirements,
         tags=found.tags,
         asked=Asked(ask.platform, options.region, options.subnets, options.documented, options.at_most),
         handed_back=[(one.flow.src_ip, one.flow.destination, one.flow.service) for one in said.unsaid],
         lower_bound=said.lower_bound,
     )
+
+
+def answered(ask: Ask, found: Matched) -> tuple[Answer, Recommendations]:
+    """Recommend for what is needed, check the rules by themselves, and tell the rest."""
+    requirements = found.catalog.requirements
+    said = recommend(found.rows, requirements, platform=ask.platform, tags=found.tags, options=ask.options)
+    certificate = _certified([one.rule for one in said.rules], ask, found, said)
     strange = found.rows.filter(pl.col("verdict") == "unexplained")
     told = answer(
         found.rows,

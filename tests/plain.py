@@ -90,6 +90,15 @@ def covers(endpoint: Endpoint, flow: Seen, prefixes: Mapping[str, Sequence[str]]
     return any(ip_address(ip) in net for net in nets), float(sum(net.num_addresses for net in nets))
 
 
+def chosen(requirement: Requirement, requirements: Sequence[Requirement], profiles: Sequence[str]) -> bool:
+    """Whether a need is in one of the profiles, or one that is depends on it, or one on which one depends."""
+    if not profiles or not requirement.when or set(profiles) & set(requirement.when):
+        return True
+    peers = {peer for way in requirement.ways for peer in way.peers}
+    above = [one for one in requirements if one != requirement and peers & set(one.depends_on)]
+    return any(chosen(one, requirements, profiles) for one in above)
+
+
 def match(
     flow: Seen,
     requirements: Sequence[Requirement],
@@ -101,9 +110,7 @@ def match(
     carried = Service.parse(flow.service)
     found = []
     for requirement in requirements:
-        if profiles and requirement.when and not set(profiles) & set(requirement.when):
-            continue
-        if requirement.direction != flow.direction:
+        if requirement.direction != flow.direction or not chosen(requirement, requirements, profiles):
             continue
         for number, way in enumerate(requirement.ways):
             if not any(service.carries(carried) for service in way.over):

@@ -123,6 +123,14 @@ def test_a_profile_that_was_picked_excludes_needs_of_others_and_they_are_named_a
     ]
 
 
+def test_a_profile_takes_in_what_its_needs_depend_on() -> None:
+    """Images come by the front door, which the page asks for in training; clusters pull them as well."""
+    tags = service_tags({"AzureFrontDoor.FirstParty": ["203.0.113.0/28"]})
+    seen = frame([Seen(ip="203.0.113.9", service="tcp/443")])
+    for profile, need in (("aks", "aml/front-door-first-party"), ("pip", None)):
+        assert match(seen, KNOWN, tags=tags, choice=Choice(profiles=(profile,)))["requirement"].to_list() == [need]
+
+
 @pytest.mark.parametrize(
     ("seen", "needs"),
     [

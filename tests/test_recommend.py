@@ -16,6 +16,7 @@ from fwlens.errors import FwlensError
 from fwlens.match import Choice, match
 from fwlens.proof import Asked
 from fwlens.recommend import Options, Recommendations, recommend, subnet
+from fwlens.requirement import Requirement
 from fwlens.rule import Platform, Recommendation
 from tests import plain
 from tests.plain import NIGHT, Seen, frame, service_tags
@@ -361,6 +362,29 @@ def test_a_subnet_that_was_given_names_the_sources_in_it() -> None:
     ]
 
 
+def test_of_subnets_that_lie_in_each_other_the_outermost_names_the_sources() -> None:
+    """Two rules stood here: an address in both subnets was another need than one in the outer subnet alone."""
+    options = Options(subnets=(subnet("10.20.1.0/24"), subnet("10.20.0.0/16")))
+    seen = [*https("10.20.1.4", "pypi.org"), *https("10.20.9.4", "pypi.org", "huggingface.co")]
+    said = night(seen, options=options)
+    assert told(said) == ["application outbound 10.20.0.0/16 huggingface.co,pypi.org https/443"]
+    assert said.lower_bound == 1
+
+
+def test_a_source_stands_for_itself_where_its_subnet_holds_one_that_must_not_be_allowed() -> None:
+    """The refused one lies in the inner subnet, which let it through by the rule of the outer one."""
+    options = Options(subnets=(subnet("10.20.1.0/24"), subnet("10.20.0.0/16")))
+    refused = Seen(src="10.20.1.9", host="pypi.org", cause="threat intelligence")
+    said = night([*https("10.20.2.4", "pypi.org"), *https("10.20.1.4", "huggingface.co"), refused], options=options)
+    assert told(said) == [
+        "application outbound 10.20.0.0/16 huggingface.co https/443",
+        "application outbound 10.20.2.4 pypi.org https/443",
+    ]
+    assert said.rules[1].doubts == (
+        "Narrowed to the address that was seen: 10.20.0.0/16 would also allow what must not be.",
+    )
+
+
 def test_a_wrong_subnet_is_told_in_a_sentence() -> None:
     with pytest.raises(FwlensError) as told_:
         subnet("10.20.1.4/24")
@@ -386,6 +410,22 @@ def test_documented_breadth_opens_a_range_of_ports_once() -> None:
     ]
 
 
+def test_documented_breadth_opens_no_port_of_a_range_over_which_something_is_refused() -> None:
+    batch = Seen(src="203.0.113.70", ip="10.20.1.4", service="tcp/29876", direction="inbound", plane="nsg")
+    kept = replace(batch, src="203.0.113.71", service="tcp/29877", cause="deny rule", rule="Keep")
+    said = night([batch, kept], options=Options(documented=True), never=("Keep",))
+    assert told(said) == ["nsg inbound tag:BatchNodeManagement.WestEurope 10.20.1.4 tcp/29876"]
+    assert "Narrowed to the port that was seen: tcp/29876-29877 would also allow what must not be." in only(said).doubts
+
+
+def test_documented_breadth_names_no_host_under_a_pattern_that_its_source_needs_too() -> None:
+    """The rule for registry-1.docker.io and auth.docker.io was idle, and counted among the fewest possible."""
+    seen = [*https("10.20.1.4", "registry-1.docker.io", "n.docker.io"), *https("10.20.1.5", "n.docker.io")]
+    said = night(seen, options=Options(documented=True))
+    assert told(said) == ["application outbound 10.20.1.4/31 *.docker.io https/443"]
+    assert [each.id for each in only(said).citations] == ["docker/registry", "docker/registry-suffix"]
+
+
 def test_documented_breadth_never_grants_a_whole_pattern_that_is_to_stay_narrow() -> None:
     said = night([Seen(host="acct.blob.core.windows.net")], options=Options(documented=True))
     assert told(said) == ["application outbound 10.20.1.4 acct.blob.core.windows.net https/443"]
@@ -397,25 +437,46 @@ def test_the_curve_trades_rules_for_surplus_and_at_most_picks_a_point_of_it() ->
         *https("10.20.1.5", "pypi.org", "huggingface.co"),
         *https("10.20.1.6", "docker.io", "huggingface.co"),
     ]
-    curve = [(step.rules, step.surplus) for step in night(seen, with_curve=True).curve]
-    assert curve == [(3, 0), (2, 1), (1, 5)]
     matched = match(frame(seen), KNOWN)
-    for rules, surplus in curve:
-        picked = [one.rule for one in night(seen, options=Options(at_most=rules)).rules]
-        proven = certify(picked, matched, KNOWN, asked=Asked(at_most=rules))
-        assert (proven.rules, proven.surplus, proven.sound, proven.complete) == (rules, surplus, True, True)
+    surplus = []
+    for step in night(seen, with_curve=True).curve:
+        count = len(step.rules)
+        assert {one.rule for one in night(seen, options=Options(at_most=count)).rules} == {*step.rules}
+        proven = certify(step.rules, matched, KNOWN, asked=Asked(at_most=count))
+        assert (proven.rules, proven.faults) == (count, ())
+        surplus.append((count, proven.surplus))
+    assert surplus == [(3, 0), (2, 1), (1, 5)]
 
 
 def test_merging_never_joins_a_host_with_a_port_that_is_not_documented_for_it() -> None:
     seen = [Seen(host="security.ubuntu.com", service="http/80"), Seen(host="pypi.org")]
-    assert [(step.rules, step.surplus) for step in night(seen, with_curve=True).curve] == [(2, 0)]
+    assert [len(step.rules) for step in night(seen, with_curve=True).curve] == [2]
+
+
+def test_a_merged_rule_names_no_host_under_a_pattern_that_it_has_come_to_name() -> None:
+    seen = [Seen(host="a.xethub.hf.co"), Seen(src="10.20.1.5", host="q.hf.co")]
+    said = night(seen, options=Options(at_most=1))
+    assert told(said) == ["application outbound 10.20.1.4/31 *.hf.co https/443"]
+    assert only(said).evidence.flows == 2
+    assert [each.id for each in only(said).citations] == ["hf/suffixes", "hf/xet-suffix"]
+
+
+def test_the_curve_ends_where_the_fewest_rules_are_though_no_merge_of_two_leads_there() -> None:
+    """Of three pairs that may be merged, all alike, the first one leaves no second."""
+    hosts = {1: "pypi.org", 2: "huggingface.co", 3: "graph.windows.net", 4: "registry-1.docker.io"}
+    seen = [Seen(src=f"10.20.{number}.{number}", host=host) for number, host in hosts.items()]
+    for number, other in ((1, 4), (2, 3), (3, 4), (4, 3)):
+        seen.append(Seen(src=f"10.20.{number}.{number}", host=hosts[other], cause="threat intelligence"))
+    assert [len(step.rules) for step in night(seen, with_curve=True).curve] == [4, 3, 2]
+    said = night(seen, options=Options(at_most=2))
+    assert (len(said.rules), said.lower_bound) == (2, 2)
 
 
 def test_fewer_rules_than_merging_can_give_is_an_error() -> None:
     seen = [Seen(host="security.ubuntu.com", service="http/80"), Seen(host="pypi.org")]
     with pytest.raises(FwlensError) as told_:
         night(seen, options=Options(at_most=1))
-    assert str(told_.value) == "At most 1 rules is too few: 2 are needed, whatever is merged. See --curve."
+    assert str(told_.value) == "--at-most 1 is too few: 2 are needed, whatever is merged. See --curve."
 
 
 # Laws
@@ -446,7 +507,11 @@ _BY_ADDRESS = st.builds(
 _NIGHTS = st.lists(_NAMED | _BY_ADDRESS, min_size=1, max_size=14)
 
 
-@given(_NIGHTS, st.sampled_from([Options(), Options(subnets=(subnet("10.20.1.0/29"),)), Options(documented=True)]))
+_NESTED = Options(subnets=(subnet("10.20.0.0/16"), subnet("10.20.1.0/30"), subnet("10.20.1.4/31")))
+_BESIDE = Options(subnets=(subnet("10.20.1.4/31"), subnet("10.20.1.6/32")), documented=True)
+
+
+@given(_NIGHTS, st.sampled_from([Options(), _NESTED, _BESIDE, Options(documented=True)]))
 def test_every_needed_flow_is_allowed_or_handed_back_and_nothing_else_that_was_denied_is(
     seen: list[Seen], options: Options
 ) -> None:
@@ -582,14 +647,28 @@ def test_a_rule_of_the_managed_network_is_handed_back_where_its_other_port_must_
     ]
 
 
+def ours(folder: Path, *needs: str) -> tuple[Requirement, ...]:
+    """The catalogue with needs of one's own: `id` for the way, as YAML has it."""
+    page = "page: Ours\nurl: https://wiki.example\nlayer: observed\nread_on: 2026-11-01\nneeds:\n"
+    lines = [f"  - {{id: ours-{number}, for: us, ways: [{way}]}}\n" for number, way in enumerate(needs)]
+    (folder / "ours.yaml").write_text(page + "".join(lines))
+    return load([folder / "ours.yaml"]).requirements
+
+
+def test_a_host_in_the_managed_network_needs_no_rule_where_the_pattern_above_it_is_open_on_its_other_port(
+    tmp_path: Path,
+) -> None:
+    known = ours(tmp_path, "{to: ['*.a.example.org'], over: [tcp/443]}", "{to: ['*.example.org'], over: [tcp/80]}")
+    seen = [Seen(host="x.a.example.org"), Seen(host="y.example.org", service="http/80")]
+    said = recommend(match(frame(seen), known), known, platform="aml-managed-network")
+    assert told(said) == ["fqdn outbound * *.example.org http/80,https/443"]
+    assert (only(said).evidence.flows, said.lower_bound) == (2, 1)
+
+
 def test_a_tag_that_azure_firewall_cannot_use_is_handed_back_and_an_nsg_takes_it(tmp_path: Path) -> None:
     """https://learn.microsoft.com/azure/virtual-network/service-tags-overview, available service tags"""
-    mine = tmp_path / "mine.yaml"
-    mine.write_text(
-        "page: Ours\nurl: https://wiki.example\nlayer: observed\nread_on: 2026-11-01\nneeds:\n"
-        "  - {id: a, for: b, ways: [{to: ['tag:GatewayManager'], over: [tcp/443]}]}\n"
-    )
-    known, tags = load([mine]).requirements, service_tags({"GatewayManager": ["198.51.100.0/28"]})
+    known = ours(tmp_path, "{to: ['tag:GatewayManager'], over: [tcp/443]}")
+    tags = service_tags({"GatewayManager": ["198.51.100.0/28"]})
     for plane, rules in (("azure-firewall", []), ("nsg", ["nsg outbound 10.20.1.4 tag:GatewayManager tcp/443"])):
         matched = match(frame([Seen(ip="198.51.100.4", service="tcp/443", plane=plane)]), known, tags=tags)
         said = recommend(matched, known, tags=tags)

@@ -128,14 +128,16 @@ def recommend(
         plainly(ask, file, as_json=form is AnswerForm.JSON, check=check)
         return
     found = matched_of(ask)
-    said, more = run.answered(ask, found, with_curve=curve)
     if place is None:
-        put(table.curve([(step.rules, step.surplus) for step in more.curve], as_json=form is AnswerForm.JSON), file)
-    else:
-        emitting.write(said.recommendations, form.value, place, output, rollback)
-        tell(emitting.handed_back(said.unsaid))
+        put(table.curve(run.curve(ask, found), as_json=form is AnswerForm.JSON), file)
+        advise(ask, found)
+        leave(found.flows)
+        return
+    said, _ = run.answered(ask, found)
+    emitting.write(said.recommendations, form.value, place, output, rollback)
+    tell(emitting.handed_back(said.unsaid))
     advise(ask, found)
-    leave(found.flows, failed=is_text and bool(said.unsaid), check=check and bool(said.recommendations or said.unsaid))
+    leave(found.flows, failed=bool(said.unsaid), check=check and bool(said.recommendations or said.unsaid))
 
 
 @app.command()

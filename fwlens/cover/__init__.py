@@ -46,10 +46,10 @@ def singly(_: int, values: frozenset[str]) -> list[frozenset[str]]:
     return [frozenset({value}) for value in sorted(values)]
 
 
-def cover(needs: Iterable[Need], atoms: Atoms = singly) -> Cover:
-    """Cover all needs. The union of the boxes lies within the union of the needs."""
+def cover(needs: Iterable[Need], atoms: Atoms = singly, may: Iterable[Cell] = ()) -> Cover:
+    """Cover all needs. The union of the boxes lies within the union of the needs, and what `may` be allowed as well."""
     every = sorted(set(needs), key=sorted)
-    allowed = frozenset(cell for need in every for cell in need)
+    allowed = frozenset(cell for need in every for cell in need) | frozenset(may)
     wanted = _without_met(every)
     groups = _together(wanted, components(allowed))
     of = {cell: number for number, group in enumerate(groups) for cell in group}

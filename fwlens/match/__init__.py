@@ -34,7 +34,7 @@ def match(
     The narrowest explanation wins: an exact name before a pattern, a longer pattern before a shorter one, a smaller
     tag before a larger one; then the better basis (documented, vendor, observed), level and id.
     """
-    chosen = [requirement for requirement in requirements if choice.takes(requirement)]
+    chosen = choice.of(requirements)
     keyed = with_peer(flows)
     keys = keyed.select(PEER).unique()
     table = patterns(chosen, [choice.region] if choice.region else names.REGIONS)

@@ -60,7 +60,8 @@ def _not_chosen(found: pl.DataFrame, requirements: Sequence[Requirement], choice
     fitting = found.filter(is_carried() & ~pl.col("by").str.starts_with(f"tag:{TOO_WIDE}"))
     elsewhere = fitting.filter((pl.col("region") != choice.region) if choice.region else pl.lit(False))
     region = pl.format("documented for {}, seen for {}", pl.lit(choice.region or ""), "region")
-    profiles = {need.id: ", ".join(need.when) for need in requirements if not choice.takes(need)}
+    chosen = {need.id for need in choice.of(requirements)}
+    profiles = {need.id: ", ".join(need.when) for need in requirements if need.id not in chosen}
     unpicked = fitting.filter(pl.col("requirement").is_in(list(profiles)))
     profile = pl.col("requirement").replace(profiles)
     return pl.concat(

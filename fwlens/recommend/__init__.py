@@ -13,6 +13,7 @@ import polars as pl
 
 from fwlens.errors import FwlensError
 from fwlens.recommend.cells import CELL, LAYER, Cells, cells, mergeable
+from fwlens.recommend.clash import met_with
 from fwlens.recommend.doubts import Grounds, doubts
 from fwlens.recommend.near import subnet
 from fwlens.recommend.plane import Options
@@ -52,15 +53,13 @@ def recommend(
     known = {requirement.id: requirement for requirement in requirements}
     found = cells(matched, known, platform, tags, options)
     merging = with_curve or options.at_most is not None
-    layers = _layers(found, tags, options, merging=merging)
+    layers, also = _layers(found, tags, options, merging=merging)
     bound = sum(layer.found.lower_bound for layer in layers)
     steps = curve(layers) if merging else []
     if options.at_most is not None:
         layers = list(_picked(steps, options.at_most).layers)
-        bound = len(layers)  # merging has no proof of being the best: only that no rule spans two layers
-    evidence = pl.concat(
-        [found.usable, found.beyond.with_columns(pl.col("flows", "events") * 0)], how="diagonal_relaxed"
-    )
+        bound = steps[-1].lower_bound
+    evidence = pl.concat([found.usable, found.beyond, *also])
     seen = frozenset(Endpoint.parse(peer) for peer in found.usable["peer"].unique())
     rules = [
         _recommendation(rule, _within(evidence, layer, allowed), known, seen, tags)
@@ -71,27 +70,33 @@ def recommend(
     return Recommendations(ordered, tuple(_unsaid(found.lost)), bound, tuple(steps))
 
 
-def _layers(found: Cells, tags: ServiceTags | None, options: Options, *, merging: bool) -> list[Layered]:
-    """Each layer and direction of each platform, covered by itself."""
-    layers = []
+def _layers(
+    found: Cells, tags: ServiceTags | None, options: Options, *, merging: bool
+) -> tuple[list[Layered], list[pl.DataFrame]]:
+    """Each layer and direction of each platform, covered by itself; and the cells that meet wants only once merged."""
+    layers, also = [], []
     for key, mine in found.usable.sort(LAYER).partition_by(LAYER, as_dict=True, maintain_order=True).items():
         place, kind, direction = key
-        needs = _needs(mine)
+        asked = mine
         if options.documented:
-            beyond = found.beyond.join(mine.select(LAYER).unique(), on=LAYER, how="semi")
-            needs += [frozenset({each}) for each in sorted(_combinations(beyond))]
-        may = _combinations(mergeable(found, mine, tags)) if merging else frozenset()
-        found_here = ruled(place, kind, direction, needs)
-        layers.append(Layered(place, kind, direction, found_here, tuple(needs), _combinations(mine), may))
-    return layers
+            asked = pl.concat([mine, found.beyond.join(mine.select(LAYER).unique(), on=LAYER, how="semi")])
+        found_here, may = ruled(place, kind, direction, _needs(asked)), asked
+        if merging:  # merged rules let more through, so that a need may be met in more ways
+            may = mergeable(found, mine, tags)
+            also.append(met_with(asked, may, tags))
+            asked = pl.concat([asked, also[-1]])
+        layers.append(Layered(place, kind, direction, found_here, tuple(_needs(asked)), _combinations(may)))
+    return layers, also
 
 
 def _picked(steps: Sequence[Step], at_most: int) -> Step:
-    fitting = next((step for step in steps if step.rules <= at_most), None)
+    fitting = next((step for step in steps if len(step.rules) <= at_most), None)
     if fitting is None:
-        raise FwlensError(
-            f"At most {at_most} rules is too few: {steps[-1].rules} are needed, whatever is merged. See --curve."
+        least, proven = len(steps[-1].rules), steps[-1].lower_bound
+        needed = (
+            f"{least} are needed, whatever is merged" if proven == least else f"no merge found gives less than {least}"
         )
+        raise FwlensError(f"--at-most {at_most} is too few: {needed}. See --curve.")
     return fitting
 
 
@@ -119,9 +124,8 @@ def _recommendation(
 ) -> Recommendation:
     requirements = tuple(known[name] for name in sorted(rows["requirement"].unique()))
     wants = rows.sort("flows", descending=True).unique("want", keep="first", maintain_order=True)
-    flows, events, first, last = wants.select(
-        pl.col("flows").sum(), pl.col("events").sum(), pl.col("first_seen").min(), pl.col("last_seen").max()
-    ).row(0)
+    flows, events = wants.select(pl.col("flows").sum(), pl.col("events").sum()).row(0)
+    first, last = rows.select(pl.col("first_seen").min(), pl.col("last_seen").max()).row(0)
     devices = tuple(sorted(rows["devices"].explode(empty_as_null=False).unique()))
     denied_by = tuple(sorted(rows["denied_by"].explode(empty_as_null=False).drop_nulls().unique()))
     held = tuple(sorted(text for text in rows["doubt"].unique() if text))

@@ -1,7 +1,8 @@
 """Knows how needed flows become cells: combinations of near side, far side and service, as rules name them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Final
 
 import polars as pl
@@ -19,7 +20,13 @@ LAYER: Final = ("platform", "layer", "direction")
 _FAR: Final = ("platform", "direction", "requirement", "way", "by", "service", "host", "address")
 _V4_ONLY: Final = "Azure Firewall takes IPv4 addresses only"
 _ADMIN: Final = "denied by a security admin rule of Virtual Network Manager, which comes before every NSG rule"
-_NARROWED: Final = "Narrowed to the host that was seen: {} would also allow what must not be."
+_NARROWED: Final = "Narrowed to the {} that was seen: {} would also allow what must not be."
+_NARROWER: Final = {
+    "peer": ("host", pl.col("host"), pl.col("peer").str.starts_with("*.") & pl.col("host").is_not_null()),
+    "opens": ("port", pl.col("exact"), pl.col("opens") != pl.col("exact")),
+    "near": ("address", pl.col("who"), (pl.col("near") != pl.col("who")) & (pl.col("near") != ANYWHERE)),
+}
+"""What of a cell can be narrowed to what was seen: what that is called, where it stands, and where it is narrower."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +35,8 @@ class Cells:
 
     `usable`: per `want` (a needed conversation as rules see it) the cells of which any one meets it: `LAYER`, `CELL`,
     `requirement`, `doubt`, `who` (the near address) and the evidence of the want. `lost`: wants without one, with
-    `why`. `beyond`: cells of the same needs that were not seen and that documents ask for, none of which allows what
-    it must not (`bad`).
+    `why`. `beyond`: in the same form what was not seen and documents ask for, a want for each cell of it. No cell
+    allows what it must not (`bad`).
     """
 
     usable: pl.DataFrame
@@ -57,12 +64,13 @@ def cells(
         .otherwise(named.named(pl.col("near"))),
     )
     usable, clashing = _parted(open_.join(held, on=_FAR, nulls_equal=True), bad, tags)
-    if not options.documented:  # what documents open is asked for by its own name
-        usable = pl.concat([usable, met_with(usable, tags)])
-    beyond = with_clash(open_.join(wider, on=_FAR, nulls_equal=True), bad, tags).filter(pl.col("clash").is_null())
+    stated = open_.join(wider, on=_FAR, nulls_equal=True)
+    beyond = _asked_by_documents(stated, bad, tags, wanted.height).select(usable.columns).cast(usable.schema)
+    every = pl.concat([usable, beyond]) if options.documented else usable
+    usable, beyond = (pl.concat([part, met_with(part, every, tags)]) for part in (usable, beyond))
     reasons = wanted.join(refused, on=_FAR, how="left", nulls_equal=True).join(clashing, on="want", how="left")
     lost = reasons.with_columns(why=pl.coalesce("blocked", "why", "clash")).filter(pl.col("why").is_not_null())
-    return Cells(usable, lost.sort("near", *_FAR, nulls_last=True), beyond.drop("clash"), bad)
+    return Cells(usable, lost.sort("near", *_FAR, nulls_last=True), beyond, bad)
 
 
 def _addresses(matched: pl.DataFrame) -> list[str | None]:
@@ -119,13 +127,14 @@ def _held(
         platform, direction, requirement, way, by, service_text, host, address = far
         want = Want(direction, known[requirement], way, Endpoint.parse(by), Service.parse(service_text), host, address)
         ways, why = holds(platform, want, options)
-        held += [(*far, *_cell(as_stated(want, hold) if options.documented else hold)) for hold in ways]
+        stated = [as_stated(want, hold) if options.documented else hold for hold in ways]
+        held += [(*far, *_cell(wide), str(hold.service)) for wide, hold in zip(stated, ways, strict=True)]
         wider += [(*far, *_cell(other)) for hold in ways for other in documented(platform, want, hold, options)]
         refused += [] if ways else [(*far, why)]
     base = {name: wanted.schema[name] for name in _FAR}
     cell = {"layer": pl.String, "peer": pl.String, "opens": pl.String, "doubt": pl.String}
     return (
-        pl.DataFrame(held, schema={**base, **cell}, orient="row"),
+        pl.DataFrame(held, schema={**base, **cell, "exact": pl.String}, orient="row"),
         pl.DataFrame(refused, schema={**base, "why": pl.String}, orient="row"),
         pl.DataFrame(wider, schema={**base, **cell}, orient="row"),
     )
@@ -138,17 +147,43 @@ def _cell(hold: Hold) -> tuple[str, str, str, str]:
 def _parted(found: pl.DataFrame, bad: pl.DataFrame, tags: ServiceTags | None) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Cells that allow nothing they must not, and per `want` that is left without one the `clash`.
 
-    A name pattern that would allow too much is narrowed to the host that was seen, if that alone does not.
+    What would allow too much is narrowed to what was seen, in as little as is enough.
     """
-    judged = with_clash(found, bad, tags)
-    wide = pl.col("clash").is_not_null() & pl.col("peer").str.starts_with("*.") & pl.col("host").is_not_null()
-    narrowed = judged.filter(wide).with_columns(
-        peer="host", doubt=pl.concat_str("doubt", pl.format(_NARROWED, "peer"), separator=" ").str.strip_chars(" ")
+    judged = with_clash(found, bad, tags).with_row_index("cell")
+    sound, clashing = pl.col("clash").is_null(), judged.filter(pl.col("clash").is_not_null())
+    usable, left = [judged.filter(sound)], clashing
+    for count in range(1, len(_NARROWER) + 1):
+        for names in combinations(_NARROWER, count):
+            tried = with_clash(_narrowed(left, names).drop("clash"), bad, tags).filter(sound)
+            usable.append(tried.select(judged.columns))
+            left = left.join(tried, on="cell", how="anti")
+    every = pl.concat(usable).sort("cell").drop("cell", "clash", "exact")
+    lost = clashing.join(every.select("want").unique(), on="want", how="anti")
+    return every, lost.group_by("want").agg(pl.col("clash").min())
+
+
+def _narrowed(cells: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
+    """The cells that can be narrowed in all of the columns, and a doubt that says so of each."""
+    for name in names:
+        called, seen, narrower = _NARROWER[name]
+        told = pl.concat_str("doubt", pl.format(_NARROWED, pl.lit(called), name), separator=" ").str.strip_chars(" ")
+        cells = cells.filter(narrower).with_columns(seen.alias(name), doubt=told)
+    return cells
+
+
+def _asked_by_documents(stated: pl.DataFrame, bad: pl.DataFrame, tags: ServiceTags | None, wants: int) -> pl.DataFrame:
+    """What documents ask for beside what was seen, without what would allow too much: each cell is a want, after so
+    many others, and its far side is what lies under other patterns and tags."""
+    sound = with_clash(stated, bad, tags).filter(pl.col("clash").is_null())
+    peer = pl.col("peer")
+    is_address = peer.str.contains("^[0-9a-f.:]+$")
+    return sound.with_columns(
+        want=wants + pl.concat_str(*LAYER, *CELL, separator=" ").rank("dense"),
+        host=pl.when(~is_address & ~peer.str.contains("^tag:|/")).then(peer),
+        address=pl.when(is_address).then(peer),
+        flows=0,
+        events=0,
     )
-    every = pl.concat([judged.filter(~wide), with_clash(narrowed.drop("clash"), bad, tags).select(judged.columns)])
-    usable = every.filter(pl.col("clash").is_null()).drop("clash")
-    lost = every.join(usable.select("want").unique(), on="want", how="anti")
-    return usable, lost.group_by("want").agg(pl.col("clash").min())
 
 
 def mergeable(found: Cells, layer: pl.DataFrame, tags: ServiceTags | None) -> pl.DataFrame:
@@ -157,5 +192,5 @@ def mergeable(found: Cells, layer: pl.DataFrame, tags: ServiceTags | None) -> pl
     mine = found.beyond.join(layer.select(LAYER).unique(), on=LAYER, how="semi")
     pairs = pl.concat([layer.select("peer", "opens"), mine.select("peer", "opens")]).unique()
     documented = pairs.join(layer.select("opens").unique(), on="opens", how="semi")
-    every = layer.select("near").unique().join(documented, how="cross").select(CELL)
-    return with_clash(every, found.bad, tags).filter(pl.col("clash").is_null()).select(CELL)
+    every = layer.select(*LAYER, "near").unique().join(documented, how="cross")
+    return with_clash(every, found.bad, tags).filter(pl.col("clash").is_null()).drop("clash")

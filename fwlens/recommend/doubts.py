@@ -91,8 +91,9 @@ def _widened(rule: Rule, nears: int) -> Iterator[str]:
     ends = rule.destinations if rule.direction == "inbound" else rule.sources
     beside = sum(ip_network(end.text).num_addresses for end in ends if end.kind == "address") - nears
     if beside > 0:
+        addresses = "1 address that was" if beside == 1 else f"{beside:,} addresses that were"
         seen = f"{nears:,} that {'was' if nears == 1 else 'were'}"
-        yield f"It takes in {beside:,} addresses that were not seen to need it, beside {seen} (--subnet)."
+        yield f"It takes in {addresses} not seen to need it, beside {seen} (--subnet)."
 
 
 def _platform(rule: Rule) -> Iterator[str]:

@@ -16,7 +16,7 @@ ANYWHERE: Final = "*"
 
 @dataclass(frozen=True, slots=True)
 class Nears:
-    """Near addresses (canonical text) that stand for a given subnet, the narrowest; others stand for themselves."""
+    """Near addresses (canonical text) that stand for a given subnet; others stand for themselves."""
 
     names: dict[str, str]
 
@@ -26,14 +26,15 @@ class Nears:
 
 
 def nears(addresses: Iterable[str | None], subnets: Iterable[Network]) -> Nears:
-    """Which of the addresses lie in which subnet."""
-    narrowest = sorted(subnets, key=lambda subnet: -subnet.prefixlen)
-    if not narrowest:
+    """Which of the addresses lie in which subnet. Of subnets that lie in each other the outermost one counts: it takes
+    in the others, and two names for one address would be two needs."""
+    outermost = sorted(subnets, key=lambda subnet: subnet.prefixlen)
+    if not outermost:
         return Nears({})
     names = {}
     for text in sorted({address for address in addresses if address}):
         parsed = ip_address(text)
-        around = next((subnet for subnet in narrowest if parsed in subnet), None)
+        around = next((subnet for subnet in outermost if parsed in subnet), None)
         if around is not None:
             names[text] = str(around)
     return Nears(names)

@@ -32,9 +32,16 @@ class Ruled:
     lower_bound: int
 
 
-def ruled(platform: Platform, layer: Layer, direction: Direction, needs: Iterable[frozenset[Combination]]) -> Ruled:
-    """The fewest rules of a layer for needs of which each is met by any one of its combinations."""
-    found = cover(_placed(layer, needs), _atoms)
+def ruled(
+    platform: Platform,
+    layer: Layer,
+    direction: Direction,
+    needs: Iterable[frozenset[Combination]],
+    may: Iterable[Combination] = (),
+) -> Ruled:
+    """The fewest rules of a layer for needs of which each is met by any one of its combinations; what nobody needs and
+    `may` be allowed is allowed where that takes fewer rules."""
+    found = cover(_placed(layer, needs), _atoms, [_cell(layer, combination) for combination in may])
     boxes = [frozenset(_combinations(layer, box)) for box in found.boxes]
     return Ruled(tuple((rule_of(platform, layer, direction, box), box) for box in boxes), found.lower_bound)
 

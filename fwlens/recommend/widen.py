@@ -6,51 +6,66 @@ never joins a destination with a service that is not documented for it, and neve
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from ipaddress import ip_network
 from itertools import combinations, product
 
-from fwlens.recommend.shape import Combination, Ruled, fits, lean
-from fwlens.rule import Direction, Layer, Platform
+from fwlens.recommend.shape import Combination, Ruled, fits, lean, ruled
+from fwlens.rule import Direction, Endpoint, Layer, Platform, Rule, Service
 
 
 @dataclass(frozen=True, slots=True)
 class Layered:
-    """The rules of one layer and direction, what they are for, what was seen, and what may be allowed beyond that."""
+    """The rules of one layer and direction, what they are for, and what may be allowed beyond that."""
 
     platform: Platform
     layer: Layer
     direction: Direction
     found: Ruled
     needs: tuple[frozenset[Combination], ...]
-    seen: frozenset[Combination]
     may: frozenset[Combination]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A point of the curve: so many rules allow so many combinations that were not seen."""
+    """A point of the curve: so many rules, and a proven bound: no merge gives fewer (0 where nothing is proven)."""
 
-    rules: int
-    surplus: int
     layers: tuple[Layered, ...]
+    lower_bound: int = 0
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules, layer by layer."""
+        return tuple(rule for layer in self.layers for rule, _ in layer.found.rules)
 
 
 def curve(layers: Sequence[Layered]) -> list[Step]:
-    """From the fewest rules without surplus down to the fewest that merging can give, one rule less each step."""
+    """From the fewest rules without surplus down to the fewest that merging can give: one rule less each step, and a
+    last step to where no merge of two rules leads."""
     current = list(layers)
-    steps = [_step(current)]
+    steps = [Step(tuple(current))]
     while True:
         merges = [(cost, number, pair) for number, layer in enumerate(current) for cost, pair in _merges(layer)]
         if not merges:
-            return steps
+            break
         _, number, pair = min(merges)
         current[number] = _merged(current[number], pair)
-        steps.append(_step(current))
+        steps.append(Step(tuple(current)))
+    fewest = _fewest(layers)
+    if len(fewest.rules) < len(steps[-1].rules):
+        return [*steps, fewest]
+    return [*steps[:-1], replace(steps[-1], lower_bound=fewest.lower_bound)]
 
 
-def _step(layers: Sequence[Layered]) -> Step:
-    rules = sum(len(layer.found.rules) for layer in layers)
-    surplus = sum(len(_allowed(layer) - layer.seen) for layer in layers)
-    return Step(rules, surplus, tuple(layers))
+def _fewest(layers: Sequence[Layered]) -> Step:
+    """The fewest rules that what may be allowed has room for, without what can go."""
+    found, bound = [], 0
+    for layer in layers:
+        place = layer.platform, layer.layer, layer.direction
+        least = ruled(*place, layer.needs, layer.may)
+        bound += least.lower_bound
+        found.append(replace(layer, found=lean(*place, [allowed for _, allowed in least.rules], layer.needs)))
+    return Step(tuple(found), bound)
 
 
 def _allowed(layer: Layered) -> frozenset[Combination]:
@@ -58,13 +73,25 @@ def _allowed(layer: Layered) -> frozenset[Combination]:
 
 
 def _merges(layer: Layered) -> list[tuple[int, tuple[int, int]]]:
-    """Each pair of rules that may become one, with the combinations that this would newly allow."""
+    """Each pair of rules that may become one, with how much this would newly allow."""
     allowed, found = _allowed(layer), []
     for (i, (_, a)), (j, (_, b)) in combinations(enumerate(layer.found.rules), 2):
         union = _hull(a | b)
         if fits(layer.layer, union) and union - allowed <= layer.may:
-            found.append((len(union - allowed), (i, j)))
+            found.append((sum(map(_size, union - allowed)), (i, j)))
     return found
+
+
+def _size(combination: Combination) -> int:
+    """How many addresses, destinations and ports a combination stands for, as a surplus is counted."""
+    ports = Service.parse(combination.service)
+    return (ports.last - ports.first + 1) * _addresses(combination.near) * _addresses(combination.far)
+
+
+@lru_cache(maxsize=65536)
+def _addresses(text: str) -> int:
+    end = Endpoint.parse(text)
+    return ip_network(end.text).num_addresses if end.kind == "address" else 1
 
 
 def _hull(cells: frozenset[Combination]) -> frozenset[Combination]:

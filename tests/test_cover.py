@@ -62,9 +62,9 @@ def proven(needs: list[frozenset[Cell]]) -> int:
     return len(exact.columns)
 
 
-def exhaustive(needs: list[frozenset[Cell]]) -> tuple[int, int]:
+def exhaustive(needs: list[frozenset[Cell]], may: Iterable[Cell] = ()) -> tuple[int, int]:
     """The fewest boxes and then the fewest atoms, by trying every set of boxes."""
-    candidates = every_box(frozenset(cell for need in needs for cell in need))
+    candidates = every_box(allowed_by([*needs, frozenset(may)]))
     for count in range(1, len(needs) + 1):
         sizes = [
             atoms(chosen)
@@ -136,6 +136,32 @@ def test_the_same_holds_for_needs_with_alternatives(cells: set[Cell], random: Ra
     assert found.optimal
 
 
+@given(_RELATIONS, st.randoms(use_true_random=False))
+def test_what_may_be_allowed_as_well_is_where_that_takes_fewer_boxes(cells: set[Cell], random: Random) -> None:
+    needs = singles(random.sample(sorted(cells), random.randint(1, len(cells))))
+    found = cover(needs, may=cells)
+    assert (len(found.boxes), atoms(found.boxes)) == exhaustive(needs, cells)
+    assert found.optimal
+
+
+@given(_RELATIONS, st.randoms(use_true_random=False))
+def test_boxes_of_an_earlier_cover_are_taken_where_they_are_as_few_and_as_light(
+    cells: set[Cell], random: Random
+) -> None:
+    """Of a sample of all covers that are as good, none has more of the boxes that were there."""
+    needs = singles(cells)
+    before = random.sample(every_box(frozenset(cells)), 2) if len(cells) > 1 else []
+    found = cover(needs, earlier=before)
+    best = exhaustive(needs)
+    assert (len(found.boxes), atoms(found.boxes)) == best
+    kept = [
+        len({*before}.intersection(chosen))
+        for chosen in combinations(every_box(frozenset(cells)), best[0])
+        if atoms(chosen) == best[1] and {cell for box in chosen for cell in cells_of(box)} == cells
+    ]
+    assert len({*before}.intersection(found.boxes)) == max(kept)
+
+
 @given(_RELATIONS)
 def test_maximal_boxes_are_those_that_nothing_can_be_added_to(cells: set[Cell]) -> None:
     allowed = frozenset(cells)
@@ -176,6 +202,26 @@ def test_large_relations_are_covered_exactly_and_no_worse_than_line_by_line(cell
     found = cover(singles(cells))
     assert {cell for box in found.boxes for cell in cells_of(box)} == set(cells)
     assert found.lower_bound <= len(found.boxes) <= min(len({cell[axis] for cell in cells}) for axis in (0, 1))
+
+
+@pytest.mark.parametrize(("missed", "share"), [(0.0, 1.0), (0.1, 0.5)])
+def test_one_need_more_leaves_boxes_of_the_cover_before_as_they_were(missed: float, share: float) -> None:
+    """Four nights with one need more: without knowing those before, another of many covers is come upon."""
+    random = Random(1)
+    roles = [random.sample(range(16), random.randint(6, 12)) for _ in range(3)]
+    asked = {(f"10.0.0.{i}", f"h{j}", "") for i in range(40) for j in roles[i % 3] if random.random() >= missed}
+    before = cover(singles(asked)).boxes
+    assert cover(singles(asked), earlier=before).boxes == before
+    others, strangers = 0, 0
+    for cell in random.sample(sorted({(f"10.0.0.{i}", f"h{j}", "") for i in range(40) for j in range(16)} - asked), 4):
+        needs = singles([*asked, cell])
+        fresh, after = cover(needs), cover(needs, earlier=before)
+        assert {each for box in after.boxes for each in cells_of(box)} == {*asked, cell}
+        assert len(after.boxes) <= len(fresh.boxes)
+        others += len({*before}.difference(after.boxes))
+        strangers += len({*before}.difference(fresh.boxes))
+    assert len(before) * 4 > strangers >= 4
+    assert others <= share * strangers
 
 
 def test_a_dense_relation_takes_less_than_half_of_its_lines() -> None:
@@ -381,6 +427,21 @@ def test_a_part_of_the_values_bounds_the_whole_with_alternatives_too(cells: set[
     needs = _some_with_alternatives(cells, random)
     assert bound_of_part(needs, allowed_by(needs)) <= proven(needs)
     assert fewest(needs, allowed_by(needs)).bound <= proven(needs) <= len(fewest(needs, allowed_by(needs)).boxes)
+
+
+@given(_LARGER | _DEEPER, st.randoms(use_true_random=False), st.booleans())
+def test_as_few_boxes_meet_all_needs_with_earlier_ones_among_them(
+    cells: set[Cell], random: Random, listed: bool
+) -> None:
+    """Earlier boxes are not maximal: needs that all maximal ones meet together may be apart in them."""
+    needs, allowed = _some_with_alternatives(cells, random), frozenset(cells)
+    earlier = [tuple(frozenset({value}) for value in cell) for cell in random.sample(sorted(cells), min(3, len(cells)))]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(listings, "TOO_MANY", 200_000 if listed else 2)
+        found, plain = fewest(needs, allowed, earlier), fewest(needs, allowed)
+    assert all(any(cell in need for box in found.boxes for cell in cells_of(box)) for need in needs)
+    assert allowed.issuperset(cell for box in found.boxes for cell in cells_of(box))
+    assert found.bound == plain.bound <= len(found.boxes) <= len(plain.boxes)
 
 
 @given(_LARGER | _DEEPER)

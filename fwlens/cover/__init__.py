@@ -46,8 +46,11 @@ def singly(_: int, values: frozenset[str]) -> list[frozenset[str]]:
     return [frozenset({value}) for value in sorted(values)]
 
 
-def cover(needs: Iterable[Need], atoms: Atoms = singly, may: Iterable[Cell] = ()) -> Cover:
-    """Cover all needs. The union of the boxes lies within the union of the needs, and what `may` be allowed as well."""
+def cover(needs: Iterable[Need], atoms: Atoms = singly, may: Iterable[Cell] = (), earlier: Iterable[Box] = ()) -> Cover:
+    """Cover all needs. The union of the boxes lies within the union of the needs, and what `may` be allowed as well.
+
+    Of covers alike, one is taken that has more of the boxes of an `earlier` one.
+    """
     every = sorted(set(needs), key=sorted)
     allowed = frozenset(cell for need in every for cell in need) | frozenset(may)
     wanted = _without_met(every)
@@ -56,7 +59,15 @@ def cover(needs: Iterable[Need], atoms: Atoms = singly, may: Iterable[Cell] = ()
     shares: list[list[Need]] = [[] for _ in groups]
     for need in wanted:
         shares[of[min(need)]].append(need)
-    found = [_component(share, group, atoms) for share, group in zip(shares, groups, strict=True) if share]
+    before: list[list[Box]] = [[] for _ in groups]
+    for box in sorted(set(earlier), key=sort_key):
+        if allowed.issuperset(cells_of(box)):
+            before[of[min(cells_of(box))]].append(box)
+    found = [
+        _component(share, group, atoms, boxes)
+        for share, group, boxes in zip(shares, groups, before, strict=True)
+        if share
+    ]
     boxes = sorted((box for part in found for box in part.boxes), key=sort_key)
     return Cover(tuple(boxes), sum(part.lower_bound for part in found))
 
@@ -87,19 +98,26 @@ def _together(needs: Sequence[Need], groups: Sequence[frozenset[Cell]]) -> list[
     return [frozenset(group) for group in joined.values()]
 
 
-def _component(needs: Sequence[Need], allowed: frozenset[Cell], atoms: Atoms) -> Cover:
+def _component(needs: Sequence[Need], allowed: frozenset[Cell], atoms: Atoms, earlier: Sequence[Box]) -> Cover:
     box = hull(allowed)
     if size(box) == len(allowed) == len(needs) and all(len(need) == 1 for need in needs):
         return Cover((box,), 1)
-    small = _smallest(needs, allowed, atoms)
+    small = _smallest(needs, allowed, atoms, earlier)
     if small is not None:
         return small
     from fwlens.cover.fewest import fewest
 
     classes, merged, cells = _merged(needs, allowed)
-    found = fewest(merged, cells)
+    found = fewest(merged, cells, [_represented(box, classes) for box in earlier])
     full = [_unmerged(box, classes) for box in found.boxes]
-    return Cover(tuple(trimmed(sorted(full, key=sort_key), needs, atoms)), found.bound)
+    return Cover(tuple(trimmed(sorted(full, key=sort_key), needs, atoms, earlier)), found.bound)
+
+
+def _represented(box: Box, classes: Sequence[dict[str, list[str]]]) -> Box:
+    return tuple(
+        frozenset(value for value, alike in members.items() if not values.isdisjoint(alike))
+        for values, members in zip(box, classes, strict=True)
+    )
 
 
 def _unmerged(box: Box, classes: Sequence[dict[str, list[str]]]) -> Box:
@@ -109,7 +127,7 @@ def _unmerged(box: Box, classes: Sequence[dict[str, list[str]]]) -> Box:
     )
 
 
-def _smallest(needs: Sequence[Need], allowed: frozenset[Cell], atoms: Atoms) -> Cover | None:
+def _smallest(needs: Sequence[Need], allowed: frozenset[Cell], atoms: Atoms, earlier: Sequence[Box]) -> Cover | None:
     """The fewest boxes and among those the fewest atoms, proven: for a component whose boxes can all be listed."""
     listing = maximal(allowed, _PARTS) if len(allowed) <= _PARTS else None
     if listing is None:
@@ -123,10 +141,12 @@ def _smallest(needs: Sequence[Need], allowed: frozenset[Cell], atoms: Atoms) -> 
     weights = [sum(count(axis, values) for axis, values in enumerate(box)) for box in every]
     heavy = sum(sorted(weights)[-len(needs) :]) + 1
     reach, costs = reaches(every, needs), [heavy + weight for weight in weights]
+    if earlier:  # the least of all weights is not to be there before
+        costs = [cost * (len(needs) + 1) + (box not in earlier) for cost, box in zip(costs, every, strict=True)]
     choice = lightest(reach, len(needs), costs, reaches(listing.boxes, needs)) or _solved(reach, len(needs), costs)
     if not choice.proven:
         return None
-    boxes = trimmed([every[j] for j in choice.columns], needs, atoms)
+    boxes = trimmed([every[j] for j in choice.columns], needs, atoms, earlier)
     return Cover(tuple(boxes), len(boxes))
 
 
@@ -167,8 +187,11 @@ def _merged(
     return classes, left, cells
 
 
-def trimmed(boxes: Sequence[Box], needs: Sequence[Need], atoms: Atoms) -> list[Box]:
-    """The same boxes without every box and every atom that can go: removing any one more leaves a need unmet."""
+def trimmed(boxes: Sequence[Box], needs: Sequence[Need], atoms: Atoms, earlier: Sequence[Box] = ()) -> list[Box]:
+    """The same boxes without every box and every atom that can go: removing any one more leaves a need unmet.
+
+    A box around an `earlier` one becomes that one again where it can, and such ones are the last from which atoms go.
+    """
     reached = Counter(cell for box in boxes for cell in cells_of(box))
     alternatives = [need for need in needs if len(need) > 1]
     only = {cell for need in needs if len(need) == 1 for cell in need}
@@ -183,16 +206,26 @@ def trimmed(boxes: Sequence[Box], needs: Sequence[Need], atoms: Atoms) -> list[B
         reached.subtract(slab)
         return True
 
+    full = list(boxes)
+    for old in earlier:
+        for number, box in enumerate(full):
+            if box not in earlier and _within(old, box) and drops([*{*cells_of(box)}.difference(cells_of(old))]):
+                full[number] = old
+                break
     vain = {
         number
-        for number in sorted(range(len(boxes)), key=lambda i: size(boxes[i]))
-        if drops([*cells_of(boxes[number])])
+        for number in sorted(range(len(full)), key=lambda i: (full[i] in earlier, size(full[i])))
+        if drops([*cells_of(full[number])])
     }
-    left = [box for number, box in enumerate(boxes) if number not in vain]
-    for number, box in enumerate(left):
+    left = [box for number, box in enumerate(full) if number not in vain]
+    for number, box in sorted(enumerate(left), key=lambda one: one[1] in earlier):
         for axis in range(len(box)):
             for atom in sorted(atoms(axis, box[axis]), key=lambda atom: (len(atom), sorted(atom))):
                 current = left[number]
                 if atom < current[axis] and drops([*cells_of((*current[:axis], atom, *current[axis + 1 :]))]):
                     left[number] = (*current[:axis], current[axis] - atom, *current[axis + 1 :])
     return left
+
+
+def _within(inner: Box, outer: Box) -> bool:
+    return all(values <= wide for values, wide in zip(inner, outer, strict=True))

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from fwlens.cover.boxes import Box, Cell, Listing, hull, maximal, most_for
 from fwlens.cover.crowns import Crowns, unlike
 from fwlens.cover.dense import made
+from fwlens.cover.kept import nearest
 from fwlens.cover.reach import Bits, Numbers, distinct, hardest, inside, largest, least_of, reach
 from fwlens.cover.search import search
 from fwlens.cover.solve import Need, fooling
@@ -43,24 +44,26 @@ class Fewest:
     bound: int
 
 
-def fewest(needs: Sequence[Need], cells: frozenset[Cell]) -> Fewest:
-    """As few boxes within cells as can be found, with a bound."""
+def fewest(needs: Sequence[Need], cells: frozenset[Cell], earlier: Sequence[Box] = ()) -> Fewest:
+    """As few boxes within cells as can be found, of `earlier` ones as many as then can be, and a bound."""
     # More threads gain nothing here, and wait for each other where other processes run.
     with threadpool_limits(limits=1, user_api="blas"):
-        return _fewest(needs, cells)
+        return _fewest(needs, cells, earlier)
 
 
-def _fewest(needs: Sequence[Need], cells: frozenset[Cell]) -> Fewest:
+def _fewest(needs: Sequence[Need], cells: frozenset[Cell], earlier: Sequence[Box]) -> Fewest:
     listed = _listed(needs, cells)
     plain = min(_lines(needs), key=len)
     if listed is not None:
-        found = _closed_in(listed, Crowns(needs, cells, listed.inside), len(plain))
+        chosen, among, bound = _closed_in(listed, Crowns(needs, cells, listed.inside), len(plain))
+        found = Fewest(listed.near(chosen, among, needs, earlier), bound)
     else:
-        found = _unlisted(needs, cells, len(plain))
-    return Fewest(min(plain, found.boxes, key=len), found.bound)
+        found = _unlisted(needs, cells, len(plain), earlier)
+    alike = (found.boxes, plain) if earlier else (plain, found.boxes)
+    return Fewest(min(alike, key=len), found.bound)
 
 
-def _unlisted(needs: Sequence[Need], cells: frozenset[Cell], enough: int) -> Fewest:
+def _unlisted(needs: Sequence[Need], cells: frozenset[Cell], enough: int, earlier: Sequence[Box]) -> Fewest:
     """A cover of made boxes (of single needs where `enough` are the fewest, or where it would take too long), and what
     can be proven without all boxes."""
     bound = max(fooling(needs, cells), unlike(needs, cells))
@@ -71,7 +74,8 @@ def _unlisted(needs: Sequence[Need], cells: frozenset[Cell], enough: int) -> Few
     if listing is None:
         return Fewest([hull([min(need)]) for need in needs], bound)
     some = _Boxes(listing, least_of(needs, cells))
-    return Fewest(some.named(search(some.reached, bound)[-1]), bound)
+    best, every = search(some.reached, bound)[-1], np.arange(len(some.reached))
+    return Fewest(some.near(best, every, needs, earlier), bound)
 
 
 def _lines(needs: Sequence[Need]) -> list[list[Box]]:
@@ -100,6 +104,14 @@ class _Boxes:
         """Boxes by their numbers."""
         return [self.listing.box(int(self._boxes[number])) for number in chosen]
 
+    def near(self, chosen: Numbers, among: Numbers, needs: Sequence[Need], earlier: Sequence[Box]) -> list[Box]:
+        """The chosen boxes, or no more others of which more are earlier ones."""
+        if not earlier:
+            return self.named(chosen)
+        every = np.union1d(among, chosen)
+        some = Listing(self.listing.values, tuple(self.listing.masks[number] for number in self._boxes[every]))
+        return nearest(some, np.searchsorted(every, chosen), needs, earlier)
+
     @property
     def inside(self) -> list[Bits]:
         """Per dimension boxes x values."""
@@ -126,8 +138,9 @@ def bound_of_part(needs: Sequence[Need], cells: frozenset[Cell]) -> int:
     return 1
 
 
-def _closed_in(listed: _Boxes, crowns: Crowns, enough: int) -> Fewest:
-    """A cover and a bound, as near to each other as can be; `enough` boxes are known to suffice."""
+def _closed_in(listed: _Boxes, crowns: Crowns, enough: int) -> tuple[Numbers, Numbers, int]:
+    """A cover and a bound, as near to each other as can be, with the boxes that were searched (all by number) between
+    them; `enough` boxes are known to suffice."""
     reached = listed.reached
     relaxed = Relaxed(reached)
     _crowned(relaxed, crowns, enough)
@@ -136,7 +149,7 @@ def _closed_in(listed: _Boxes, crowns: Crowns, enough: int) -> Fewest:
     best = among[search(reached[among], bound)[-1]]
     if bound < len(best) and reached.sum() <= _LARGEST:
         best, bound = _pressed(reached, relaxed, best, bound)
-    return Fewest(listed.named(best), bound)
+    return best, among, bound
 
 
 def _pressed(reached: Bits, relaxed: Relaxed, best: Numbers, bound: int) -> tuple[Numbers, int]:

@@ -19,6 +19,11 @@ _LOOKS: Final = 800_000
 """Boxes times needs weighed in a turn, of the boxes that reach the need that was picked."""
 _EVERY: Final = 10
 _FEW: Final = 3
+_NEAR_RUNS: Final = 20
+_NEAR_TURNS: Final = 3_000
+_DEAR: Final = 2
+"""A box of the start is missed so many times as much as another one."""
+_NONE: Final = np.zeros(0, np.int64)
 
 
 def search(reached: Bits, enough: int, turns: int = TURNS) -> list[Numbers]:
@@ -26,16 +31,22 @@ def search(reached: Bits, enough: int, turns: int = TURNS) -> list[Numbers]:
     found: list[Numbers] = []
     for run in range(_RUNS):
         if not found or len(found[-1]) > enough:
-            found += _run(reached, enough, turns, Random(run))  # noqa: S311 - the same picks every time
+            found += _run(_State(reached, run), enough, turns, _WORK)
             found.sort(key=len, reverse=True)
     return found
 
 
-def _run(reached: Bits, enough: int, turns: int, random: Random) -> list[Numbers]:
-    state = _State(reached, random)
+def search_from(start: Numbers, reached: Bits, enough: int) -> list[Numbers]:
+    """Covers with no more than `enough` boxes, each from those of `start` on by another way."""
+    runs = (_run(_State(reached, run, start), enough, _NEAR_TURNS, _WORK // _NEAR_RUNS) for run in range(_NEAR_RUNS))
+    return [cover for run in runs for cover in run if len(cover) <= enough]
+
+
+def _run(state: "_State", enough: int, turns: int, work: int) -> list[Numbers]:
     found: list[Numbers] = []
-    a_turn = len(state.chosen()) * reached.shape[1] + min(int(reached.sum()), _LOOKS)
-    for turn in range(max(1, min(turns, _WORK // a_turn))):
+    boxes, needs = len(state.chosen()), state.reached.shape[1]
+    a_turn = boxes * needs + min(int(state.reached.sum()), _LOOKS)
+    for turn in range(max(1, min(turns, work // a_turn))):
         unmet = np.flatnonzero(state.times == 0)
         if not len(unmet):
             state.without_vain()
@@ -55,15 +66,19 @@ class _State:
     """Chosen boxes, how many of them reach each need, and what each need weighs. Weights stay small whole numbers, so
     that sums of them are exact in any order."""
 
-    def __init__(self, reached: Bits, random: Random) -> None:
-        self.reached, self.random = reached, random
+    def __init__(self, reached: Bits, run: int, start: Numbers = _NONE) -> None:
+        self.reached, self.random = reached, Random(run)  # noqa: S311 - the same picks every time
         self.floats: Any = reached.astype(np.float32)
         self.boxes_of = [np.flatnonzero(column) for column in reached.T]
         boxes, needs = reached.shape
         self.inside, self.times = np.zeros(boxes, bool), np.zeros(needs, np.int64)
         self.moved, self.weight = np.zeros(boxes, np.int64), np.ones(needs, np.float32)
         self.newest = -1
-        gains = self.floats.sum(axis=1)
+        self.dear = np.ones(boxes, np.float32)
+        self.dear[start] = _DEAR
+        for box in start:
+            self._take(int(box), 1)
+        gains = self.floats @ (self.times == 0).astype(np.float32)
         while not self.times.all():
             box = int(gains.argmax())
             gains -= self.floats[:, self.reached[box] & (self.times == 0)].sum(axis=1)
@@ -84,7 +99,7 @@ class _State:
         boxes = self.chosen()
         if len(boxes) > 1:
             boxes = boxes[boxes != self.newest]
-        missed: NDArray[np.float32] = self.floats[boxes] @ np.where(self.times == 1, self.weight, 0)
+        missed: NDArray[np.float32] = self.floats[boxes] @ np.where(self.times == 1, self.weight, 0) * self.dear[boxes]
         self._move(boxes[missed == missed.min()], -1, turn)
 
     def come(self, turn: int) -> None:

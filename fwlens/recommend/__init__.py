@@ -44,16 +44,18 @@ def recommend(
     platform: Platform | None = None,
     tags: ServiceTags | None = None,
     options: Options = Options(),
+    earlier: Sequence[Rule] = (),
     with_curve: bool = False,
 ) -> Recommendations:
-    """Sound and complete rules for all needed flows of a MATCHED frame, for the plane that denied or the given one.
+    """Sound and complete rules for all needed flows of a MATCHED frame, for the plane that denied or the given one. Of
+    sets with as few rules, one with more `earlier` ones.
 
     Raises FwlensError where `options.at_most` asks for fewer rules than merging can give.
     """
     known = {requirement.id: requirement for requirement in requirements}
     found = cells(matched, known, platform, tags, options)
     merging = with_curve or options.at_most is not None
-    layers, also = _layers(found, tags, options, merging=merging)
+    layers, also = _layers(found, tags, options, earlier, merging=merging)
     bound = sum(layer.found.lower_bound for layer in layers)
     steps = curve(layers) if merging else []
     if options.at_most is not None:
@@ -71,7 +73,7 @@ def recommend(
 
 
 def _layers(
-    found: Cells, tags: ServiceTags | None, options: Options, *, merging: bool
+    found: Cells, tags: ServiceTags | None, options: Options, earlier: Sequence[Rule], *, merging: bool
 ) -> tuple[list[Layered], list[pl.DataFrame]]:
     """Each layer and direction of each platform, covered by itself; and the cells that meet wants only once merged."""
     layers, also = [], []
@@ -80,7 +82,7 @@ def _layers(
         asked = mine
         if options.documented:
             asked = pl.concat([mine, found.beyond.join(mine.select(LAYER).unique(), on=LAYER, how="semi")])
-        found_here, may = ruled(place, kind, direction, _needs(asked)), asked
+        found_here, may = ruled(place, kind, direction, _needs(asked), earlier=earlier), asked
         if merging:  # merged rules let more through, so that a need may be met in more ways
             may = mergeable(found, mine, tags)
             also.append(met_with(asked, may, tags))

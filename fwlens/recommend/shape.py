@@ -6,7 +6,7 @@ addresses of one family; a rule of the managed network one destination.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
 from typing import NamedTuple
@@ -38,12 +38,59 @@ def ruled(
     direction: Direction,
     needs: Iterable[frozenset[Combination]],
     may: Iterable[Combination] = (),
+    earlier: Iterable[Rule] = (),
 ) -> Ruled:
     """The fewest rules of a layer for needs of which each is met by any one of its combinations; what nobody needs and
-    `may` be allowed is allowed where that takes fewer rules."""
-    found = cover(_placed(layer, needs), _atoms, [_cell(layer, combination) for combination in may])
+    `may` be allowed is allowed where that takes fewer rules. Of such sets of rules, one with more `earlier` ones."""
+    placed, beyond = _placed(layer, needs), [_cell(layer, combination) for combination in may]
+    cells = {cell for need in placed for cell in need}.union(beyond)
+    found = cover(placed, _atoms, beyond, _boxes_of(earlier, platform, layer, direction, cells))
     boxes = [frozenset(_combinations(layer, box)) for box in found.boxes]
     return Ruled(tuple((rule_of(platform, layer, direction, box), box) for box in boxes), found.lower_bound)
+
+
+def _boxes_of(
+    rules: Iterable[Rule], platform: Platform, layer: Layer, direction: Direction, cells: Iterable[tuple[str, ...]]
+) -> Iterator[Box]:
+    """Rules of a layer as boxes of cells, of those that name nothing else than cells do."""
+    mine = [one for one in rules if (one.platform, one.layer, one.direction) == (platform, layer, direction)]
+    by_far: dict[str, list[tuple[str, ...]]] = {}
+    for cell in cells if mine else ():
+        by_far.setdefault(cell[2], []).append(cell)
+    nears = {cell[1] for found in by_far.values() for cell in found}
+    for rule in mine:
+        near, far = rule.sources, rule.destinations
+        near, far = (far, near) if direction == "inbound" else (near, far)
+        over, inside = {str(service) for service in rule.services}, _held(near, nears)
+        named = [
+            cell
+            for text in _held(far, by_far)
+            for cell in by_far[text]
+            if cell[1] in inside and "/".join(filter(None, cell[3:])) in over
+        ]
+        box = hull(named)
+        whole = bool(named) and size(box) == len(named)
+        if whole and rule_of(platform, layer, direction, frozenset(_combinations(layer, box))) == rule:
+            yield box
+
+
+def _held(ends: Iterable[Endpoint], texts: Iterable[str]) -> set[str]:
+    """Of endpoints as cells name them, those that ends name too: by the same name, or addresses by a network."""
+    every = tuple(ends)
+    names = {str(end) for end in every}
+    networks = sorted((ip_network(end.text) for end in every if end.kind == "address"), key=_start)
+    starts = [_start(network) for network in networks]
+    found = set()
+    for text in texts:
+        if text not in names and Endpoint.parse(text).kind == "address":
+            network = ip_network(text)
+            around = networks[bisect_right(starts, _start(network)) - 1 : bisect_right(starts, _start(network))]
+            if not any(network.version == wide.version and network.subnet_of(wide) for wide in around):  # type: ignore[arg-type]
+                continue
+        elif text not in names:
+            continue
+        found.add(text)
+    return found
 
 
 def lean(

@@ -1,7 +1,10 @@
-"""Knows what changed since an earlier answer: needs and rules are new, still open, resolved, or no longer documented.
+"""Knows what changed since an earlier answer: needs and rules are new, still open, resolved, no longer documented or no
+longer recommended.
 
 A need is open where a rule cites it or it was handed back. A rule's id is a digest of what it allows, so a rule that
-has grown by one source is another rule: it is told as changed, and not as something new and something resolved.
+has grown by one source is another rule: it is told as changed, and not as something new and something resolved. What
+is open no more is resolved only where nothing of it was denied: what the denied conversations still call for
+(`proof.Lasting`) is told as no longer recommended, with the reason, and so is what was asked otherwise than then.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,14 +15,26 @@ import msgspec
 
 from fwlens.answer import Answer
 from fwlens.document import Document
+from fwlens.proof import Lasting, Why
 from fwlens.rule import Recommendation
 
 SCHEMA: Final = "fwlens.diff/1"
 
 Documented = Mapping[str, tuple[str, ...]]
 """Every need that the catalogue has today, with the addresses of the pages that state it."""
-RuleState = Literal["new", "still open", "changed", "replaced", "resolved", "no longer documented"]
-"""`changed` is a new rule for needs that were all open before, `replaced` an old one whose need others meet now."""
+RuleState = Literal[
+    "new", "still open", "changed", "replaced", "resolved", "no longer documented", "no longer recommended"
+]
+"""`changed` is a new rule for needs that were all open before. Of old ones, `replaced` is one of whose conversations
+all that are denied are met by others of its platform now, `resolved` one that no denied conversation would use."""
+
+REASONS: Final[Mapping[Why, str]] = {
+    "asked": "denied still, but asked for otherwise",
+    "refused": "denied still, and refused",
+    "unexplained": "denied still, but no need explains it now",
+    "explained": "denied still, and another need explains it",
+    "tags": "perhaps denied still: other service tags than then",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +47,31 @@ class Undocumented:
 
 
 @dataclass(frozen=True, slots=True)
+class Dropped:
+    """A need that was open and is not recommended for any more, though it is denied or may be, and why."""
+
+    need: str
+    why: Why
+
+
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """A choice that is another one than then, in words."""
+
+    what: str
+    then: str
+    now: str
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.now} ({self.then} then)"
+
+
+@dataclass(frozen=True, slots=True)
 class Diff:
     """Rules by their ids, and needs by theirs; rules in the order of the answers, needs sorted.
 
-    `disappeared` are the needs that are not open any more: `resolved` (not denied in the window) and `undocumented`.
+    `disappeared` are the needs that are not open any more: `resolved` (not denied in the window), `undocumented` and
+    `dropped`. `otherwise` is what was asked for otherwise.
     """
 
     new: tuple[Recommendation, ...]
@@ -45,39 +81,55 @@ class Diff:
     disappeared: tuple[str, ...]
     stayed: tuple[str, ...]
     undocumented: tuple[Undocumented, ...] = ()
+    dropped: tuple[Dropped, ...] = ()
+    otherwise: tuple[Otherwise, ...] = ()
+    lasting: Lasting | None = None
 
     @property
     def resolved(self) -> tuple[str, ...]:
         """Needs that were open, are documented as they were, and were not denied in the window."""
-        lost = {one.need for one in self.undocumented}
+        lost = {one.need for one in self.undocumented} | {one.need for one in self.dropped}
         return tuple(need for need in self.disappeared if need not in lost)
 
     @property
     def rules(self) -> tuple[tuple[RuleState, Recommendation], ...]:
         """Every rule of both answers with what became of it: today's rules first."""
         open_then = {*self.stayed, *self.disappeared}
-        open_now, lost = {*self.stayed, *self.appeared}, {one.need for one in self.undocumented}
         told: list[tuple[RuleState, Recommendation]] = []
         told += [("new" if not needs_of([one]) <= open_then else "changed", one) for one in self.new]
         told += [("still open", one) for one in self.same]
-        for one in self.gone:
-            needs = needs_of([one])
-            if needs & open_now:
-                told.append(("replaced", one))
-            else:
-                told.append(("no longer documented" if needs and needs <= lost else "resolved", one))
+        told += [(self._became(one), one) for one in self.gone]
         return tuple(told)
 
+    def _became(self, old: Recommendation) -> RuleState:
+        """What became of a rule that is none any more."""
+        needs, lost = needs_of([old]), {one.need for one in self.undocumented}
+        if needs and needs <= lost:
+            return "no longer documented"
+        if self.lasting is None:
+            return "replaced" if needs & {*self.stayed, *self.appeared} else "resolved"
+        if old.rule.id in self.lasting.met:
+            return "replaced"
+        return "no longer recommended" if old.rule.id in self.lasting.used else "resolved"
 
-def diff(answer: Answer, earlier: Document | None, documented: Documented | None = None) -> Diff:
+
+def diff(
+    answer: Answer,
+    earlier: Document | None,
+    documented: Documented | None = None,
+    lasting: Lasting | None = None,
+) -> Diff:
     """What is different from an earlier answer (from none: everything is new). Without `documented` nothing is said of
-    documents."""
+    documents, and without `lasting` nothing is known of what is denied: needs that no rule cites are resolved then."""
     now = answer.recommendations
     then = earlier.recommendations if earlier else ()
     ids_now, ids_then = {one.rule.id for one in now}, {one.rule.id for one in then}
     needs_now = needs_of(now) | {one.requirement for one in answer.unsaid}
     needs_then = needs_of(then) | set(earlier.unsaid_needs if earlier else ())
     left = tuple(sorted(needs_then - needs_now))
+    undocumented = () if documented is None else tuple(_undocumented(left, then, documented))
+    told = {one.need for one in undocumented}
+    why = lasting.needs if lasting else {}
     return Diff(
         new=tuple(one for one in now if one.rule.id not in ids_then),
         gone=tuple(one for one in then if one.rule.id not in ids_now),
@@ -85,8 +137,40 @@ def diff(answer: Answer, earlier: Document | None, documented: Documented | None
         appeared=tuple(sorted(needs_now - needs_then)),
         disappeared=left,
         stayed=tuple(sorted(needs_now & needs_then)),
-        undocumented=() if documented is None else tuple(_undocumented(left, then, documented)),
+        undocumented=undocumented,
+        dropped=tuple(Dropped(need, why[need]) for need in left if need in why and need not in told),
+        otherwise=tuple(_otherwise(answer, earlier)) if earlier else (),
+        lasting=lasting,
     )
+
+
+def _otherwise(answer: Answer, earlier: Document) -> Iterable[Otherwise]:
+    """The choices that shape rules and are other ones than then."""
+    now, then = answer.asked, earlier.asked
+    choices: tuple[tuple[str, object, object, str], ...] = (
+        ("platform", then.platform, now.get("platform"), "the one that denied"),
+        ("region", then.region, now.get("region"), "any"),
+        ("profiles", earlier.profiles, now.get("profiles"), "all"),
+        ("breadth", "documented" if then.documented else "observed", now.get("breadth", "observed"), ""),
+        ("subnets", then.subnets, now.get("subnets"), "none"),
+        ("most rules", then.at_most, now.get("at_most"), "any number"),
+        ("DNS proxy", earlier.dns_proxy, now.get("dns_proxy"), "no"),
+        ("rules never to override", earlier.never_override, now.get("never_override"), "none"),
+        ("change number of the service tags", earlier.service_tags, answer.service_tags, "none"),
+    )
+    for what, before, today, without in choices:
+        words = [_worded(value, without) for value in (before, today)]
+        if words[0] != words[1]:
+            yield Otherwise(what, *words)
+
+
+def _worded(value: object, without: str) -> str:
+    """A choice in words; `without` stands for none."""
+    if value is True:
+        return "yes"
+    if isinstance(value, tuple | list):
+        return ", ".join(sorted(map(str, value))) or without
+    return without if value is None or value is False else str(value)
 
 
 def needs_of(found: Iterable[Recommendation]) -> set[str]:
@@ -113,11 +197,13 @@ def to_json(found: Diff, *, earlier: str | None, run: str) -> bytes:
         "schema": SCHEMA,
         "run": run,
         "earlier": earlier,
+        "asked": found.otherwise,
         "needs": {
             "new": found.appeared,
             "open": found.stayed,
             "resolved": found.resolved,
             "undocumented": found.undocumented,
+            "dropped": found.dropped,
         },
         "rules": [_rule(state, one) for state, one in found.rules],
     }

@@ -67,6 +67,7 @@ class _Asked(msgspec.Struct):
     breadth: Literal["observed", "documented"] = "observed"
     subnets: tuple[str, ...] = ()
     at_most: int | None = None
+    dns_proxy: bool = False
     never_override: tuple[str, ...] = ()
 
 
@@ -87,7 +88,8 @@ class _Document(msgspec.Struct):
 @dataclass(frozen=True, slots=True)
 class Document:
     """The rules of an answer, what was asked for them, what they leave out with a reason, what they claim, and which
-    service-tag file (its change number) they rest on."""
+    service-tag file (its change number) they rest on. `unsaid` is what was handed back by source, destination, service
+    and need."""
 
     recommendations: tuple[Recommendation, ...]
     asked: Asked
@@ -98,6 +100,8 @@ class Document:
     lower_bound: int
     surplus: int | None
     service_tags: int | None
+    dns_proxy: bool = False
+    unsaid: tuple[tuple[str, str, str, str], ...] = ()
 
 
 def read(path: Path) -> Document:
@@ -135,6 +139,12 @@ def parse(data: bytes, name: str) -> Document:
         lower_bound=document.certificate.lower_bound,
         surplus=document.certificate.surplus,
         service_tags=document.service_tags,
+        dns_proxy=asked.dns_proxy,
+        unsaid=tuple(
+            (one.flow.src_ip, one.flow.destination, one.flow.service, one.requirement)
+            for one in document.unsaid
+            if one.requirement
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from fwlens import emit, run, source
 from fwlens.answer import Answer
 from fwlens.document import Document
 from fwlens.errors import FwlensError
+from fwlens.lasting import lasting
 from fwlens.match import match
 from fwlens.report import Artefact, Night, Source
 
@@ -61,6 +62,7 @@ def night_of(
         until=ask.until,
         earlier=earlier,
         earlier_name=earlier_name,
+        lasting=lasting(ask, found, told, earlier) if earlier else None,
         artefacts=tuple(artefacts_of(told, place)),
         documented={need.id: tuple(page.url for page in (need.page, *need.also)) for need in every},
         slot=slot,

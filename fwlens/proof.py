@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from fwlens.rule import Network, Platform
 
@@ -47,6 +48,22 @@ class Replay:
     missed: tuple[tuple[str, str, str], ...]
     idle: tuple[str, ...]
     surplus: int
+
+
+Why = Literal["asked", "refused", "unexplained", "explained", "tags"]
+"""Why a need is open no more though it is denied: it was asked for otherwise, or is refused; no need explains what its
+rule would let through, or another one does; or its service tags are not known, and addresses are denied that they may
+hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """What the denied conversations of a window still call for of an earlier answer: its needs, its rules by their ids
+    (those that would be used), and of these the ones of which the rules of now, of the same platform, meet all."""
+
+    needs: Mapping[str, Why]
+    used: frozenset[str]
+    met: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

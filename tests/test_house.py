@@ -36,11 +36,12 @@ ARROWS: dict[str, set[str]] = {
     "certificate": {"address", "flow", "names", "proof", "requirement", "rule", "tags"},
     # what puts stages together, and what tells people
     "answer": {"document", "flow", "ledger", "proof", "requirement", "rule"},
-    "diff": {"answer", "document", "rule"},
+    "diff": {"answer", "document", "proof", "rule"},
     "report": NOUNS | {"answer", "diff"},
     "run": NOUNS | {"answer", "catalog", "certificate", "match", "recommend", "source", "twin"},
     "scale": {"errors", "flow", "ledger", "source"},
-    "night": NOUNS | {"answer", "emit", "match", "report", "run", "source"},
+    "lasting": NOUNS | {"answer", "certificate", "match", "run"},
+    "night": NOUNS | {"answer", "emit", "lasting", "match", "report", "run", "source"},
     "backtest": NOUNS | {"catalog", "certificate", "match", "recommend", "run", "source"},
     "table": NOUNS | {"answer"},
     # the unattended night

@@ -32,7 +32,7 @@ def _store(config: Path, store: str | None, stay: ExitStack) -> "Store":
 
 @runs_app.command("list")
 def list_runs(config: Config = CONFIG, store: StorePlace = None, form: Format = Form.TABLE) -> None:
-    """Every run, the last one first: how it ended, and what was new, still open, resolved or no longer documented."""
+    """Every run, the last one first: how it ended, and the needs that were new, still open, resolved or told no longer."""
     import msgspec
 
     from fwlens.table import clock, columns
@@ -43,13 +43,13 @@ def list_runs(config: Config = CONFIG, store: StorePlace = None, form: Format = 
     if form is Form.JSON:
         put(msgspec.json.format(msgspec.json.encode([_said(run) for run in runs]), indent=2) + b"\n", None)
         return
-    head = ("run", "state", "exit", "new", "open", "resolved", "undocumented", "rows", "finished")
+    head = ("run", "state", "exit", "new", "open", "resolved", "dropped", "undocumented", "rows", "finished")
     rows = [
-        (one.run, one.state, one.exit, one.new, one.open, one.resolved, one.undocumented, one.rows_read,
-         clock(one.finished))
+        (one.run, one.state, one.exit, one.new, one.open, one.resolved, one.dropped, one.undocumented,
+         one.rows_read, clock(one.finished))
         for one in runs
     ]  # fmt: skip
-    put((columns(head, rows) or f"No runs yet in {place.uri}.\n").encode(), None)
+    put((columns(head, rows, width=120) or f"No runs yet in {place.uri}.\n").encode(), None)
 
 
 @runs_app.command("show")
@@ -77,7 +77,7 @@ def show_run(
         f"Look-back from {clock(one.since)}, started {clock(one.started)}, finished {clock(one.finished)} UTC.",
         f"{one.rows_read:,} rows read, {one.rows_used:,} used.",
         f"Needs: {one.new} new, {one.open} still open, {one.resolved} resolved, "
-        f"{one.undocumented} no longer documented.",
+        f"{one.dropped} no longer recommended, {one.undocumented} no longer documented.",
         *(f"Fault: {text}" for text in one.told),
     ]
     rows = [
@@ -97,7 +97,7 @@ def _found(runs: "Sequence[Run]", run: str) -> "Run":
 
 def _said(run: "Run") -> dict[str, object]:
     names = ("run", "state", "exit", "until", "since", "started", "finished", "folder", "told", "rows_read",
-             "rows_used", "new", "open", "resolved", "undocumented", "fwlens")  # fmt: skip
+             "rows_used", "new", "open", "resolved", "dropped", "undocumented", "fwlens")  # fmt: skip
     return {name: getattr(run, name) for name in names}
 
 

@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Final
 
 from fwlens.answer import Answer
-from fwlens.diff import Diff, needs_of
+from fwlens.diff import REASONS, Diff, needs_of
 from fwlens.notify import Notice
 from fwlens.table import columns, plural
 
 _TITLES: Final = (
-    ("new", "New"), ("open", "Still open"), ("resolved", "Resolved"), ("undocumented", "No longer documented"),
+    ("new", "New"), ("open", "Still open"), ("resolved", "Resolved"), ("dropped", "No longer recommended"),
+    ("undocumented", "No longer documented"),
 )  # fmt: skip
 
 
@@ -18,6 +19,8 @@ def headline(answer: Answer, found: Diff) -> str:
     """The night in one sentence."""
     rules, unsaid = len(answer.recommendations), len(answer.unsaid)
     parts = [f"{len(found.appeared)} new", f"{len(found.stayed)} still open", f"{len(found.resolved)} resolved"]
+    if found.dropped:
+        parts.append(f"{len(found.dropped)} no longer recommended")
     if found.undocumented:
         parts.append(f"{len(found.undocumented)} no longer documented")
     allow = f"{plural(rules, 'rule')} would allow what is needed" if rules else "nothing to allow"
@@ -37,7 +40,8 @@ def table(found: Diff, answer: Answer) -> str:
             if state != "still open"
         ],
     )
-    return "\n".join(part for part in (headline(answer, found) + "\n", needs, rules) if part)
+    asked = f"Other than then: {'; '.join(map(str, found.otherwise))}.\n" if found.otherwise else ""
+    return "\n".join(part for part in (f"{headline(answer, found)}\n{asked}", needs, rules) if part)
 
 
 def _needs(found: Diff, answer: Answer) -> Iterator[tuple[str, str, str]]:
@@ -45,10 +49,11 @@ def _needs(found: Diff, answer: Answer) -> Iterator[tuple[str, str, str]]:
     for one in answer.recommendations:
         for need in needs_of([one]):
             by_need.setdefault(need, []).append(one.rule.id)
+    why = {one.requirement: "no rule can hold it" for one in answer.unsaid}
+    why |= {one.need: REASONS[one.why] for one in found.dropped}
     for title, needs in lists(found):
         for need in needs:
-            gone = "-" if title in ("Resolved", "No longer documented") else "no rule can hold it"
-            yield title.lower(), need, ", ".join(by_need.get(need, [])) or gone
+            yield title.lower(), need, ", ".join(by_need.get(need, [])) or why.get(need, "-")
 
 
 def lists(found: Diff) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -57,6 +62,7 @@ def lists(found: Diff) -> tuple[tuple[str, tuple[str, ...]], ...]:
         "new": found.appeared,
         "open": found.stayed,
         "resolved": found.resolved,
+        "dropped": tuple(one.need for one in found.dropped),
         "undocumented": tuple(one.need for one in found.undocumented),
     }
     return tuple((title, needs[name]) for name, title in _TITLES if needs[name])
@@ -68,13 +74,16 @@ def notice(run: str, answer: Answer, found: Diff, page: Path, faults: tuple[str,
         "new": len(found.appeared),
         "open": len(found.stayed),
         "resolved": len(found.resolved),
+        "dropped": len(found.dropped),
         "undocumented": len(found.undocumented),
         "rules": len(answer.recommendations),
         "blocked_flows": answer.blocked.flows,
         "unexplained_flows": answer.verdicts["unexplained"].flows,
     }
+    asked = (("Other than then", tuple(map(str, found.otherwise))),) if found.otherwise else ()
     unread = (("Could not be read", faults),) if faults else ()
-    return Notice(run, "done", f"fwlens: {headline(answer, found)}", counts, (*lists(found), *unread), str(page))
+    told = (*lists(found), *asked, *unread)
+    return Notice(run, "done", f"fwlens: {headline(answer, found)}", counts, told, str(page))
 
 
 def recommended(answer: Answer) -> list[Mapping[str, object]]:

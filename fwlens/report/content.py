@@ -10,6 +10,7 @@ import polars as pl
 from fwlens.answer import Answer
 from fwlens.diff import Documented
 from fwlens.document import Document
+from fwlens.proof import Lasting
 from fwlens.requirement import Requirement
 
 Kind = Literal["text", "code", "number", "time", "need", "rule", "choice"]
@@ -44,8 +45,8 @@ class Night:
 
     `needs` are those that could have matched, `unchosen` how many more the catalogue has outside the chosen profiles.
     `since` and `until` are what was asked for; `faults` are inputs that could not be read; `earlier` is the answer to
-    compare with, and `earlier_name` what it is called. `documented` are all needs of the catalogue with the addresses
-    of their pages, and `slot` is how finely the timeline is known.
+    compare with, `earlier_name` what it is called, and `lasting` what of it is denied still. `documented` are all needs
+    of the catalogue with the addresses of their pages, and `slot` is how finely the timeline is known.
     """
 
     answer: Answer
@@ -59,6 +60,7 @@ class Night:
     until: datetime | None = None
     earlier: Document | None = None
     earlier_name: str = ""
+    lasting: Lasting | None = None
     artefacts: tuple[Artefact, ...] = ()
     documented: Documented | None = None
     slot: timedelta = timedelta(minutes=15)

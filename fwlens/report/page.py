@@ -20,7 +20,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from fwlens.answer import to_json
-from fwlens.diff import diff
+from fwlens.diff import REASONS, diff
 from fwlens.report import beside, charts, missing, needs, paths, sheets, timeline, words
 from fwlens.report.content import LIMITS, Beside, Limits, Night, Report, Sheet
 from fwlens.rule import Endpoint, Recommendation, Service
@@ -75,7 +75,7 @@ def _rendered(
         is_crowded=sum(min(table.total, table.most) for table in tables.values()) + len(cards) > _CROWD,
         heard=missing.heard(night),
         gaps=missing.gaps(night),
-        changes=diff(answer, night.earlier, night.documented) if night.earlier else None,
+        changes=diff(answer, night.earlier, night.documented, night.lasting) if night.earlier else None,
         script=Markup(script),  # noqa: S704 - our own file
         style=Markup(_own("page.css")),  # noqa: S704 - our own file
         policy=_policy(script, library, nonce),
@@ -217,6 +217,7 @@ def _template() -> jinja2.Template:
         "layers": words.LAYERS,
         "bases": words.BASES,
         "logs": words.logs,
+        "reasons": REASONS,
         "verdicts": timeline.VERDICTS,
         "squares": charts.SQUARES,
     }

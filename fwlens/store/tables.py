@@ -1,4 +1,4 @@
-"""Knows the three Delta tables, what a row of each is, and that a commit is whole or not there.
+"""Knows the three Delta tables, and that a commit is whole or not there.
 
 `flows` holds what was read, a partition for each day of `first_seen`, and beside the flows of an input a row with the
 account of that input (its `day` is null). As one table has one commit, an input is done only by the commit that holds
@@ -8,7 +8,6 @@ https://github.com/delta-io/delta/blob/master/PROTOCOL.md#transaction-identifier
 """
 
 import contextlib
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -22,63 +21,10 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from fwlens import flow
 from fwlens.errors import FwlensError, one_line
-from fwlens.flow import TIME, Columns
 from fwlens.store.account import Account
+from fwlens.store.rows import NO_FLOWS, RECOMMENDATIONS, RUNS, SCHEMAS, Kept, Run, Taken, rows_of
 
 VERSION: Final = "fwlens/1"
-_NARROW: Final[Columns] = {"events": pl.Int64, "dst_port": pl.Int32}  # Delta knows no unsigned numbers
-_FLOW: Final[Columns] = {
-    name: _NARROW.get(name, kind if kind == TIME else pl.String) for name, kind in flow.FLOW.items()
-}
-_FLOWS: Final[Columns] = {
-    "day": pl.String,
-    "input": pl.String,
-    "slot": TIME,
-    **_FLOW,
-    "label": pl.String,
-    "mark": pl.String,
-    "begin": TIME,
-    "end": TIME,
-    "account": pl.String,
-}
-_RECOMMENDATIONS: Final[Columns] = {
-    "run": pl.String,
-    "rule": pl.String,
-    "platform": pl.String,
-    "layer": pl.String,
-    "direction": pl.String,
-    "sources": pl.List(pl.String),
-    "destinations": pl.List(pl.String),
-    "services": pl.List(pl.String),
-    "needs": pl.List(pl.String),
-    "pages": pl.List(pl.String),
-    "doubts": pl.List(pl.String),
-    "flows": pl.Int64,
-    "events": pl.Int64,
-    "first_seen": TIME,
-    "last_seen": TIME,
-}
-_RUNS: Final[Columns] = {
-    "run": pl.String,
-    "until": TIME,
-    "since": TIME,
-    "started": TIME,
-    "finished": TIME,
-    "state": pl.String,
-    "exit": pl.Int32,
-    "folder": pl.String,
-    "told": pl.List(pl.String),
-    "rows_read": pl.Int64,
-    "rows_used": pl.Int64,
-    "new": pl.Int64,
-    "open": pl.Int64,
-    "resolved": pl.Int64,
-    "undocumented": pl.Int64,
-    "answer": pl.String,
-    "diff": pl.String,
-    "fwlens": pl.String,
-}
-_SCHEMAS: Final[dict[str, Columns]] = {"flows": _FLOWS, "recommendations": _RECOMMENDATIONS, "runs": _RUNS}
 _REMOTE: Final = ("abfs://", "abfss://", "az://", "adl://", "azure://")
 _FULL: Final = ("os error 28", "os error 27", "os error 122")
 _TIDY_AFTER: Final = timedelta(days=8)
@@ -87,71 +33,6 @@ _TIDY_AFTER: Final = timedelta(days=8)
 def is_remote(uri: str) -> bool:
     """Whether a store lies in a data lake and not in a folder of this machine."""
     return uri.startswith(_REMOTE)
-
-
-def digest(text: str) -> str:
-    """The id of an input: what stands in predicates is hexadecimal, whatever a name is made of."""
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """An input as it was read: its flows by slot (`flow.FLOW` and `slot`), and what it says of itself.
-
-    `mark` tells whether it changed since (a file's size and times, a blob's ETag); `begin` and `end` are a window of
-    arrival, or the time of a file.
-    """
-
-    label: str
-    mark: str
-    begin: datetime
-    end: datetime
-    account: Account
-    slots: pl.DataFrame
-
-    @property
-    def id(self) -> str:
-        """What the store calls it."""
-        return digest(self.label)
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What the store says of an input, without its flows."""
-
-    id: str
-    label: str
-    mark: str
-    begin: datetime
-    end: datetime
-    account: Account
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """How a run ended. Times are UTC; `answer` and `diff` are its JSON, and empty where the run `failed`.
-
-    `new`, `open`, `resolved` and `undocumented` count needs.
-    """
-
-    run: str
-    until: datetime
-    since: datetime
-    started: datetime
-    finished: datetime
-    state: str
-    exit: int
-    folder: str
-    told: tuple[str, ...]
-    rows_read: int
-    rows_used: int
-    new: int
-    open: int
-    resolved: int
-    undocumented: int
-    answer: str
-    diff: str
-    fwlens: str
 
 
 @dataclass(slots=True)
@@ -182,7 +63,7 @@ class Store:
 
     def put(self, source: str, progress: int, taken: Sequence[Taken], replaced: Sequence[str] = ()) -> None:
         """Commit inputs in place of what the store has of them and of `replaced` (ids), and how far `source` is."""
-        rows = pl.concat([_NO_FLOWS, *(_rows(one) for one in taken)])
+        rows = pl.concat([NO_FLOWS, *(rows_of(one) for one in taken)])
         ids = sorted({*replaced, *(one.id for one in taken)})
         self._commit("flows", rows, f"input IN ({_listed(ids)})", source, progress)
 
@@ -193,23 +74,23 @@ class Store:
 
     def runs(self) -> tuple[Run, ...]:
         """Every run, the first one first."""
-        frame = self._read("runs", None, list(_RUNS)).sort("until", "run")
+        frame = self._read("runs", None, list(RUNS)).sort("until", "run")
         return tuple(Run(**{**row, "told": tuple(row["told"] or ())}) for row in frame.iter_rows(named=True))
 
     def recommendations(self, run: str) -> pl.DataFrame:
         """The rules of a run, in the order of their ids."""
-        return self._read("recommendations", pc.field("run") == run, list(_RECOMMENDATIONS)).sort("rule")
+        return self._read("recommendations", pc.field("run") == run, list(RECOMMENDATIONS)).sort("rule")
 
     def recommend(self, run: str, rows: Sequence[Mapping[str, object]]) -> None:
         """Commit the rules of a run, in place of those that it may have from an earlier attempt."""
-        frame = pl.DataFrame([{**row, "run": run} for row in rows], _RECOMMENDATIONS)
+        frame = pl.DataFrame([{**row, "run": run} for row in rows], RECOMMENDATIONS)
         self._commit("recommendations", frame, f"run = '{run}'", "fwlens/recommendations")
 
     def finish(self, run: Run) -> None:
         """Commit how a run ended, in place of an earlier attempt at it."""
-        row = {name: getattr(run, name) for name in _RUNS}
+        row = {name: getattr(run, name) for name in RUNS}
         row["told"] = list(run.told)
-        self._commit("runs", pl.DataFrame([row], _RUNS), f"run = '{run.run}'", "fwlens/runs")
+        self._commit("runs", pl.DataFrame([row], RUNS), f"run = '{run.run}'", "fwlens/runs")
 
     def forget(self, day: datetime, gone: Sequence[str], runs_before: datetime) -> None:
         """Drop flows of the days before `day`, accounts of the inputs `gone`, and runs before then; tidy the files.
@@ -255,7 +136,7 @@ class Store:
         with self._told("write"):
             DeltaTable.create(
                 f"{self.uri}/{name}",
-                Schema.from_arrow(pl.DataFrame(schema=_SCHEMAS[name]).to_arrow().schema),
+                Schema.from_arrow(pl.DataFrame(schema=SCHEMAS[name]).to_arrow().schema),
                 mode="ignore",
                 partition_by=["day"] if name == "flows" else None,
                 name=name,
@@ -282,7 +163,7 @@ class Store:
         self._tables.pop(name, None)
 
     def _read(self, name: str, inside: pc.Expression | None, columns: list[str]) -> pl.DataFrame:
-        wanted = {one: _SCHEMAS[name][one] for one in columns}
+        wanted = {one: SCHEMAS[name][one] for one in columns}
         table = self._table(name)
         if table is None:
             return pl.DataFrame(schema=wanted)
@@ -319,24 +200,3 @@ def _why(error: Exception) -> str:
 
 def _listed(ids: Sequence[str]) -> str:
     return ", ".join(f"'{one}'" for one in ids)
-
-
-_NO_FLOWS: Final = pl.DataFrame(schema=_FLOWS)
-
-
-def _rows(one: Taken) -> pl.DataFrame:
-    """The flows of an input and its account, as rows of the table."""
-    said = pl.DataFrame(
-        {
-            "input": [one.id],
-            "label": [one.label],
-            "mark": [one.mark],
-            "begin": [one.begin],
-            "end": [one.end],
-            "account": [one.account.as_json()],
-        },
-        {name: kind for name, kind in _FLOWS.items() if name in ("input", "label", "mark", "begin", "end", "account")},
-    )
-    flows = one.slots.with_columns(input=pl.lit(one.id), day=pl.col("first_seen").dt.strftime("%Y-%m-%d"))
-    both = pl.concat([flows.cast(_FLOW), said], how="diagonal")  # type: ignore[arg-type]
-    return both.select(*_FLOWS)

@@ -135,6 +135,41 @@ def test_a_rule_for_needs_that_are_no_longer_documented_is_told_so(tmp_path: Pat
     assert [type(one) for one in found.undocumented] == [Undocumented]
 
 
+def test_a_need_that_is_denied_still_is_not_resolved_wherever_the_night_is_told(tmp_path: Path) -> None:
+    write(tmp_path / "logs/1.json", seen(PYPI, 1), seen(HUGGING_FACE, 2))
+    cli(tmp_path, until="2026-11-20T23:00")
+    with receiving() as hook:
+        done = cli(tmp_path, "--profile", "pip", "--notify", FWLENS_WEBHOOK=hook.address)
+    lines = [re.sub(" +", " ", line) for line in done.stdout.splitlines()]
+    assert lines[:6] == [
+        "Needs: 0 new, 1 still open, 0 resolved, 1 no longer recommended; 1 rule would allow what is needed.",
+        "Other than then: profiles pip (all then).",
+        "",
+        "change need rules",
+        f"still open packages/pip {lines[4].rpartition(' ')[2]}",
+        "no longer recommended hf/hub denied still, but asked for otherwise",
+    ]
+    assert [line.rpartition(" app-")[0] for line in lines[8:]] == ["changed", "no longer recommended"]
+    (said,) = hook.got
+    assert (said["counts"]["resolved"], said["counts"]["dropped"]) == (0, 1)
+    assert said["lists"] == {
+        "Still open": ["packages/pip"], "No longer recommended": ["hf/hub"],
+        "Other than then": ["profiles pip (all then)"],
+    }  # fmt: skip
+    told = json.loads((tmp_path / "reports/2026-11-21/diff.json").read_text())
+    assert told["asked"] == [{"what": "profiles", "then": "all", "now": "pip"}]
+    assert (told["needs"]["resolved"], told["needs"]["dropped"]) == ([], [{"need": "hf/hub", "why": "asked"}])
+    assert [one["state"] for one in told["rules"]] == ["changed", "no longer recommended"]
+    page = re.sub("<[^>]*>", "", (tmp_path / "reports/2026-11-21/report.html").read_text())
+    assert "0 resolved, 1 no longer recommended. Rules: 1 changed, 1 no longer recommended." in page
+    assert "Other than then: profiles pip (all then)." in page
+    assert "though they are denied or may behf/hub: denied still, but asked for otherwise" in page
+    assert "not blocked in this window\n" not in page
+    assert "1 no longer recommended, 0 no longer documented." in runs(tmp_path, "show", "last").stdout
+    (last, _) = json.loads(runs(tmp_path, "list", "--format", "json").stdout)
+    assert (last["resolved"], last["dropped"]) == (0, 1)
+
+
 # What is written
 
 
@@ -152,7 +187,7 @@ def test_a_night_leaves_its_report_and_results_in_a_folder_of_its_day(tmp_path: 
     assert json.loads((folder / "recommendations.json").read_text())["schema"] == "fwlens.recommendations/1"
     told = json.loads((folder / "diff.json").read_text())
     assert (told["schema"], told["run"], told["earlier"]) == ("fwlens.diff/1", "2026-11-21T03:00:00Z", None)
-    assert told["needs"] == {"new": ["packages/pip"], "open": [], "resolved": [], "undocumented": []}
+    assert told["needs"] == {"new": ["packages/pip"], "open": [], "resolved": [], "undocumented": [], "dropped": []}
     assert [one.name for one in (tmp_path / "reports").iterdir()] == ["2026-11-21"]
 
 
@@ -197,8 +232,8 @@ def test_the_report_tells_what_changed(tmp_path: Path) -> None:
     cli(tmp_path, until="2026-11-22T00:00")
     page = (tmp_path / "reports/2026-11-22/report.html").read_text()
     assert (
-        "Against the run of 2026-11-20 23:00 UTC. Needs: 0 new, 1 still open, 1 resolved. Rules: 1 changed, 1 replaced. A "
-        in page
+        "Against the run of 2026-11-20 23:00 UTC. Needs: 0 new, 1 still open, 1 resolved. Rules: 1 changed, 1 replaced. "
+        "What a replaced rule would let through, other rules of its platform do now. What is resolved" in page
     )
     assert "Needs that are resolved: not blocked in this window" in page
 
@@ -306,7 +341,8 @@ def test_a_webhook_is_told_and_its_address_is_nowhere(tmp_path: Path) -> None:
     (said,) = hook.got
     assert (said["state"], said["lists"]) == ("done", {"New": ["packages/pip"]})
     assert said["counts"] == {
-        "new": 1, "open": 0, "resolved": 0, "undocumented": 0, "rules": 1, "blocked_flows": 1, "unexplained_flows": 0,
+        "new": 1, "open": 0, "resolved": 0, "dropped": 0, "undocumented": 0, "rules": 1, "blocked_flows": 1,
+        "unexplained_flows": 0,
     }  # fmt: skip
     assert SECRET not in done.output
     assert SECRET.encode() not in b"".join(contents(tmp_path).values())
@@ -379,7 +415,7 @@ def test_runs_are_listed_the_last_one_first_and_shown(tmp_path: Path) -> None:
     assert runs(tmp_path, "list").stdout.splitlines()[1].split()[:4] == ["2026-11-21T03:00:00Z", "done", "3", "0"]
     shown = runs(tmp_path, "show", "last").stdout
     assert shown.startswith("Run 2026-11-21T03:00:00Z: done, exit 3, fwlens ")
-    assert "Needs: 0 new, 1 still open, 0 resolved, 0 no longer documented." in shown
+    assert "Needs: 0 new, 1 still open, 0 resolved, 0 no longer recommended, 0 no longer documented." in shown
     whole = json.loads(runs(tmp_path, "show", "2026-11-20T23:00:00Z", "--format", "json").stdout)
     assert (whole["answer"]["schema"], whole["diff"]["schema"]) == ("fwlens.recommendations/1", "fwlens.diff/1")
 

@@ -1,0 +1,146 @@
+"""Knows what of an earlier answer lasts: the needs and rules that the denied conversations of a window still call for.
+
+An answer cites a need only where a rule or a reason stands for it, so that it cites one no more does not say that
+nothing of it was denied: it may have been asked for otherwise, be refused, or lie behind a service tag that nobody can
+look up. Here the conversations are asked instead: by the question of then, and by whether they would use its rules.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+import polars as pl
+
+from fwlens import flow, run
+from fwlens.answer import Answer, destination
+from fwlens.certificate import replay
+from fwlens.certificate.evidence import ANYWHERE, near_atoms, reachable
+from fwlens.document import Document
+from fwlens.match import Choice, match
+from fwlens.proof import Lasting, Why
+from fwlens.rule import Endpoint, Rule
+
+_EVERYWHERE: Final = (Endpoint.parse("0.0.0.0/0"), Endpoint.parse("::/0"))
+_WHY: Final[Mapping[str, Why]] = {"needed": "asked", "unexplained": "unexplained", "refused": "refused"}
+_KEY: Final = ("source", "destination", "over")
+
+
+def lasting(ask: run.Ask, found: run.Matched, told: Answer, earlier: Document) -> Lasting:
+    """What the denied conversations of a window call for of an earlier answer. `told` is the answer of now.
+
+    A need lasts where a denied conversation has it, asked as then; where one that no need of then explains would use a
+    rule that cites it; or where it was handed back, and is denied still.
+    """
+    denied = _denied(ask, found, earlier)
+    cited = {one.rule.id: {each.id for each in one.citations} for one in earlier.recommendations}
+    open_then = {*(need for needs in cited.values() for need in needs), *(need for *_, need in earlier.unsaid)}
+    stay = {one.rule.id for one in told.recommendations}
+    open_now = {each.id for one in told.recommendations for each in one.citations}
+    open_now |= {one.requirement for one in told.unsaid}
+    rules = [one.rule for one in earlier.recommendations if one.rule.id not in stay or cited[one.rule.id] - open_now]
+    strange = denied.filter(pl.col("requirement").is_null())
+    other = denied.filter(~pl.col("requirement").is_in(sorted(open_then)))
+    unknown = _unknown(rules, strange, found, told, earlier)
+    used, unmet = _used(rules, denied, found, earlier), _unmet(told, rules, denied, found, earlier)
+    needs: dict[str, Why] = {}
+    found_then = denied.drop_nulls("requirement").select("verdict", "requirement").unique()
+    for verdict, need in found_then.sort("verdict", "requirement").iter_rows():  # needed, unexplained, refused
+        needs.setdefault(need, _WHY[verdict])
+    by_rules: tuple[tuple[Why, set[str]], ...] = (
+        ("unexplained", _used(rules, strange, found, earlier)),
+        ("explained", _used(rules, other, found, earlier)),
+        ("tags", unknown),
+    )
+    for why, ids in by_rules:
+        for need in sorted(need for each in ids for need in cited[each]):
+            needs.setdefault(need, why)
+    for need in _denied_still(earlier.unsaid, strange):
+        needs.setdefault(need, "unexplained")
+    return Lasting(needs, frozenset(used | unknown), frozenset(used - unknown - unmet))
+
+
+def _denied(ask: run.Ask, found: run.Matched, earlier: Document) -> pl.DataFrame:
+    """The denied conversations as the question of then matches them, with `now`: the platform whose rules meet them."""
+    rows = found.rows.filter(pl.col("action") == "Deny")
+    choice = Choice(earlier.asked.region, earlier.profiles)
+    then = rows
+    if (choice, earlier.never_override) != (ask.choice, ask.never_override):
+        then = match(
+            rows.select(*flow.FLOW),
+            found.catalog.requirements,
+            tags=found.tags,
+            choice=choice,
+            never_override=earlier.never_override,
+        )
+    platform = pl.lit(ask.platform) if ask.platform else rows["plane"].cast(pl.String)
+    is_needed = rows["verdict"] == "needed"
+    over = flow.service(pl.col("protocol"), pl.col("dst_port"))
+    return then.with_columns(
+        now=pl.when(is_needed).then(platform), source="src_ip", destination=destination(), over=over
+    )
+
+
+def _among(keys: Iterable[tuple[str, str, str]]) -> pl.Expr:
+    """Whether a conversation is one of those that an answer named by source, destination and service."""
+    texts = sorted({"\n".join(key) for key in keys})
+    return pl.concat_str(*_KEY, separator="\n").is_in(texts).fill_null(value=False)
+
+
+def _denied_still(unsaid: Sequence[tuple[str, str, str, str]], rows: pl.DataFrame) -> list[str]:
+    """The needs of what was handed back and is among these conversations."""
+    there = set(rows.filter(_among(each[:3] for each in unsaid)).select(_KEY).iter_rows()) if unsaid else set()
+    return sorted({each[3] for each in unsaid if each[:3] in there})
+
+
+def _unmet(
+    told: Answer, rules: Sequence[Rule], denied: pl.DataFrame, found: run.Matched, earlier: Document
+) -> set[str]:
+    """The rules that a conversation would use which no rule of now, of their platform, lets through."""
+    unmet: set[str] = set()
+    unsaid = _among((one.flow.src_ip, one.flow.destination, one.flow.service) for one in told.unsaid)
+    for platform in sorted({rule.platform for rule in rules}):
+        mine = [rule for rule in rules if rule.platform == platform]
+        unmet |= _used(mine, denied.filter(pl.col("now").ne_missing(platform) | unsaid), found, earlier)
+    return unmet
+
+
+def _unknown(
+    rules: Iterable[Rule], strange: pl.DataFrame, found: run.Matched, told: Answer, earlier: Document
+) -> set[str]:
+    """The rules that may be used, for all that can be told: they hold tags of a service-tag file that is not that of
+    now, and where nothing explains an address, it may have been in any of them."""
+    if earlier.service_tags in (None, told.service_tags):
+        return set()
+    wide: dict[Rule, list[str]] = {}
+    for rule in rules:
+        inbound = rule.direction == "inbound"
+        if any(end.kind == "tag" for end in (rule.sources if inbound else rule.destinations)):
+            opened = replace(rule, sources=_EVERYWHERE) if inbound else replace(rule, destinations=_EVERYWHERE)
+            wide.setdefault(opened, []).append(rule.id)
+    used = _used(tuple(wide), strange.filter(pl.col("now").is_null()), found, earlier)
+    return {name for rule, names in wide.items() if rule.id in used for name in names}
+
+
+def _used(rules: Sequence[Rule], rows: pl.DataFrame, found: run.Matched, earlier: Document) -> set[str]:
+    """The rules, by their ids, that some of these conversations would use."""
+    if not (rules and rows.height):
+        return set()
+    likely = _likely(rows, rules, found).with_columns(verdict=pl.lit("needed", flow.VERDICTS))
+    tried = replay(rules, likely, found.catalog.requirements, tags=found.tags, asked=earlier.asked)
+    return {rule.id for rule in rules} - set(tried.idle)
+
+
+def _likely(rows: pl.DataFrame, rules: Sequence[Rule], found: run.Matched) -> pl.DataFrame:
+    """The rows that rules might allow, judged roughly: of millions that nothing explains only few come near one."""
+    inbound = pl.col("direction") == "inbound"
+    sides = rows.with_columns(
+        near=pl.when(inbound).then("dst_ip").otherwise("src_ip"),
+        host=pl.when(~inbound).then("dst_fqdn"),
+        address=pl.when(inbound).then("src_ip").otherwise("dst_ip"),
+        service="over",
+    )
+    is_strange = pl.col("requirement").is_null()  # a flow that was seen by name may use a tag by its document
+    few = pl.concat([sides.filter(~is_strange), reachable(sides.filter(is_strange), rules, found.tags)])
+    if any(end.text == ANYWHERE for rule in rules for end in (*rule.sources, *rule.destinations)):
+        return few
+    return few.filter(pl.col("near").is_in(sorted(near_atoms(rules, few["near"].drop_nulls()))))

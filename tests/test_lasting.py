@@ -1,0 +1,148 @@
+"""What an earlier answer left: a need is resolved where nothing of it was denied, and nowhere else."""
+
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fwlens import run
+from fwlens.answer import to_json
+from fwlens.diff import Diff, diff
+from fwlens.document import Document, parse
+from fwlens.lasting import lasting
+from fwlens.match import match
+from fwlens.requirement import Catalog
+from tests import night
+from tests.night import Entry
+from tests.nightly.world import DOCKER, HUGGING_FACE, PYPI, TAGS, lines
+
+SAMPLES = Path(__file__).parent.parent / "sample_logs"
+LOGS = tuple(str(log) for log in sorted(SAMPLES.iterdir()) if log.name != TAGS.name)
+ASK = run.Ask(LOGS, region="westeurope", service_tags=TAGS)
+MANAGEMENT = Entry(0, "10.20.1.4", night.AML, 5831, "UDP")
+
+
+def matched(ask: run.Ask) -> run.Matched:
+    return run.matched(ask, run.flows_of(ask))
+
+
+def document(ask: run.Ask) -> Document:
+    return parse(to_json(run.answered(ask, matched(ask))[0]), "then")
+
+
+def compared(ask: run.Ask, earlier: Document, found: run.Matched | None = None) -> Diff:
+    """What is different now from an earlier answer."""
+    found = found or matched(ask)
+    told, _ = run.answered(ask, found)
+    return diff(told, earlier, None, lasting(ask, found, told, earlier))
+
+
+def whys(found: Diff) -> dict[str, int]:
+    return dict(Counter(one.why for one in found.dropped))
+
+
+def states(found: Diff) -> dict[str, int]:
+    return dict(Counter(state for state, _ in found.rules))
+
+
+def logged(folder: Path, entries: Sequence[Entry], name: str = "log.jsonl") -> tuple[str, ...]:
+    (folder / name).write_bytes(lines(entries))
+    return (str(folder / name),)
+
+
+@pytest.mark.parametrize(
+    ("choice", "dropped", "rules", "otherwise"),
+    [
+        ({}, {}, {"still open": 8}, []),
+        ({"profiles": ("pip",)}, {"asked": 13}, {"changed": 1, "no longer recommended": 8}, ["profiles pip (all then)"]),
+        ({"platform": "nsg"}, {}, {"still open": 3, "changed": 1, "replaced": 1, "no longer recommended": 4}, ["platform nsg (the one that denied then)"]),
+        ({"region": None}, {}, {"still open": 8}, ["region any (WestEurope then)"]),
+        ({"subnets": ("10.20.1.0/24",)}, {}, {"changed": 6, "replaced": 8}, ["subnets 10.20.1.0/24 (none then)"]),
+    ],
+    ids=["nothing", "profile", "platform", "region", "subnet"],
+)  # fmt: skip
+def test_a_need_that_was_asked_for_otherwise_is_not_resolved(
+    choice: dict[str, Any], dropped: dict[str, int], rules: dict[str, int], otherwise: list[str]
+) -> None:
+    found = compared(replace(ASK, **choice), document(ASK))
+    assert (found.appeared, found.resolved) == ((), ())
+    assert [str(one) for one in found.otherwise] == otherwise
+    assert whys(found) == dropped
+    assert states(found) == rules
+
+
+def test_a_need_behind_a_service_tag_that_nobody_can_look_up_is_not_resolved() -> None:
+    found = compared(replace(ASK, service_tags=None), document(ASK))
+    assert [(one.need, one.why) for one in found.dropped] == [("aml/compute-management", "tags")]
+    assert [str(one) for one in found.otherwise] == ["change number of the service tags none (1 then)"]
+    assert [(state, one.rule.platform) for state, one in found.rules if state != "still open"] == [
+        ("no longer recommended", "azure-firewall"), *[("no longer recommended", "nsg")] * 3,
+    ]  # fmt: skip
+
+
+def test_where_no_address_is_left_that_a_tag_could_hold_its_need_is_resolved(tmp_path: Path) -> None:
+    then = document(replace(ASK, logs=logged(tmp_path, [MANAGEMENT, PYPI], "then.jsonl")))
+    strange = [replace(MANAGEMENT, src="10.20.1.9"), replace(MANAGEMENT, port=5832), PYPI]
+    found = compared(replace(ASK, logs=logged(tmp_path, strange), service_tags=None), then)
+    assert (found.stayed, found.resolved, found.dropped) == (("packages/pip",), ("aml/compute-management",), ())
+    assert states(found) == {"still open": 1, "resolved": 1}
+
+
+def test_a_need_that_is_refused_now_is_not_resolved(tmp_path: Path) -> None:
+    entry = replace(PYPI, rule="no-python")
+    ask = replace(ASK, logs=logged(tmp_path, [entry, DOCKER]))
+    found = compared(replace(ask, never_override=("no-python",)), document(ask))
+    assert [(one.need, one.why) for one in found.dropped] == [("packages/pip", "asked")]
+    threat = replace(PYPI, dst="198.51.100.66", table="AZFWThreatIntel")
+    found = compared(replace(ASK, logs=logged(tmp_path, [threat, DOCKER], "now.jsonl")), document(ask))
+    assert [(one.need, one.why) for one in found.dropped] == [("packages/pip", "refused")]
+
+
+@pytest.mark.parametrize(("why", "other"), [("unexplained", False), ("explained", True)])
+def test_a_need_whose_document_says_something_else_now_is_not_resolved(why: str, other: bool, tmp_path: Path) -> None:
+    ask = replace(ASK, logs=logged(tmp_path, [PYPI, DOCKER]))
+    found, then = matched(ask), document(ask)
+    (pip,) = (need for need in found.catalog.requirements if need.id == "packages/pip")
+    rest = tuple(need for need in found.catalog.requirements if need != pip)
+    now = Catalog((replace(pip, id="ours/python"), *rest) if other else rest, found.catalog.notes)
+    told = compared(ask, then, replace(found, catalog=now, rows=match(found.flows.rows, now.requirements)))
+    assert [(one.need, one.why) for one in told.dropped] == [("packages/pip", why)]
+    assert told.appeared == (("ours/python",) if other else ())
+
+
+def test_what_was_handed_back_and_is_denied_still_is_not_resolved(tmp_path: Path) -> None:
+    ask = replace(ASK, logs=logged(tmp_path, [PYPI, DOCKER]), platform="nsg")
+    then = document(ask)
+    assert {need for *_, need in then.unsaid} == {"docker/registry", "packages/pip"}
+    again = compared(replace(ask, profiles=("conda",), logs=logged(tmp_path, [PYPI], "now.jsonl")), then)
+    assert [(one.need, one.why) for one in again.dropped] == [("packages/pip", "asked")]
+    assert again.resolved == ("docker/registry",)
+
+
+def test_a_rule_is_replaced_only_where_others_let_through_what_it_would(tmp_path: Path) -> None:
+    then = document(replace(ASK, logs=logged(tmp_path, [PYPI, HUGGING_FACE], "then.jsonl")))
+    moved = [replace(PYPI, src="10.20.1.9")]
+    found = compared(replace(ASK, logs=logged(tmp_path, moved)), then)
+    assert (found.stayed, found.resolved, states(found)) == (
+        ("packages/pip",), ("hf/hub",), {"changed": 1, "resolved": 1},
+    )  # fmt: skip
+    found = compared(replace(ASK, logs=logged(tmp_path, [*moved, PYPI])), then)
+    assert states(found) == {"changed": 1, "replaced": 1}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_asked_the_same_question_a_need_lasts_only_by_what_is_denied(seed: int, tmp_path: Path) -> None:
+    dice = random.Random(seed)
+    hosts = ["pypi.org", "huggingface.co", "auth.docker.io", "repo.anaconda.com", "a.anaconda.org", "strange.example"]
+    every = [Entry(n, f"10.20.1.{dice.randint(4, 7)}", "", 443, "HTTPS", dice.choice(hosts)) for n in range(12)]
+    then = document(replace(ASK, logs=logged(tmp_path, every[:9], "then.jsonl")))
+    now = replace(ASK, logs=logged(tmp_path, every[6:]))
+    found = compared(now, then)
+    denied = set(matched(now).rows["requirement"].drop_nulls())
+    assert (found.dropped, found.otherwise) == ((), ())
+    assert not denied & set(found.resolved)
+    assert {"replaced", "resolved", "still open", "new", "changed"} >= states(found).keys()

@@ -101,7 +101,7 @@ def nightly(
     webhook: Annotated[Webhook | None, _option("--webhook", "What it understands: json, slack or teams.")] = None,
     webhook_variable: Annotated[Text, _option("--webhook-variable", "The variable with its address.")] = None,
     log_format: Annotated[LogForm | None, _option("--log-format", "Lines of the log: text or json.")] = None,
-    until: Annotated[Text, _option("--until", "Read what arrived before then, instead of all up to now.")] = None,
+    until: Annotated[Text, _option("--until", "Answer for what was before then, instead of all up to now.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Do all, but store, write and send nothing.")] = False,
 ) -> None:
     """Read what is new, keep it, say what changed since the last run. For a timer: nobody has to watch.

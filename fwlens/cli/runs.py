@@ -32,7 +32,7 @@ def _store(config: Path, store: str | None, stay: ExitStack) -> "Store":
 
 @runs_app.command("list")
 def list_runs(config: Config = CONFIG, store: StorePlace = None, form: Format = Form.TABLE) -> None:
-    """Every run, the last one first: how it ended, and the needs that were new, still open, resolved or told no longer."""
+    """Every run, the last one first: how it ended, and which needs were new, still open, resolved or told no longer."""
     import msgspec
 
     from fwlens.table import clock, columns

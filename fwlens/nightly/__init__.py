@@ -19,8 +19,9 @@ from fwlens.document import Document
 from fwlens.errors import FwlensError
 from fwlens.night import night_of
 from fwlens.nightly import folder
-from fwlens.nightly.intake import SLOT, Logs, Step, Workspace, arrivals, changed
-from fwlens.nightly.look import look_back
+from fwlens.nightly.cut import SLOT
+from fwlens.nightly.intake import Logs, Step, Workspace, arrivals, changed
+from fwlens.nightly.look import LookBack, look_back
 from fwlens.nightly.tiles import Stretch, floor
 from fwlens.nightly.words import notice, recommended, table
 from fwlens.notify import Notice
@@ -110,14 +111,16 @@ def run_name(until: datetime) -> str:
 def night(plan: Night, tell: Tell) -> Outcome:
     """Do all of it. Raises FwlensError where something stops the night; what is in the store by then is whole."""
     started = plan.clock()
-    tell("info", "night begins", f"Reads what arrived before {plan.until:%Y-%m-%d %H:%M} UTC.", {"run": plan.run})
+    tell("info", "night begins", f"Answers for what was before {plan.until:%Y-%m-%d %H:%M} UTC.", {"run": plan.run})
     runs = plan.store.runs()
     earlier, then = _earlier(runs, plan.until, tell)
     read = take_in(plan, tell)
     faults = tuple(read.faults)
     for fault in faults:
         tell("error", "not read", fault, {})
-    told, found, files = _answered(plan, read, earlier, then, tell)
+    before = max((one.run for one in runs if one.state == "done" and one.until < plan.until), default="")
+    asked = LookBack(plan.since, plan.until, plan.run, before)
+    told, found, files = _answered(plan, asked, read, earlier, then, tell)
     _tell_ledger(told, tell)
     name = folder.folder_of(plan.until, plan.run, runs)
     outcome = Outcome(told, found, earlier, plan.reports / name, faults)
@@ -188,6 +191,7 @@ def _steps(plan: Night, say: Callable[[str], None], faults: list[str]) -> Iterat
                 step=plan.window,
                 overlap=plan.overlap,
                 with_allowed=plan.ask.with_allowed,
+                night=plan.run,
                 now=plan.clock(),
                 tell=say,
             )
@@ -198,15 +202,22 @@ def _steps(plan: Night, say: Callable[[str], None], faults: list[str]) -> Iterat
     faults += map(str, failed)
     if plan.logs:
         kept = floor(plan.until - plan.keep_flows, _DAY)
-        with_allowed = plan.ask.with_allowed
-        yield from changed(plan.store, plan.logs, listed_from=plan.since, since=kept, with_allowed=with_allowed)
+        yield from changed(
+            plan.store,
+            plan.logs,
+            plan.until,
+            listed_from=plan.since,
+            since=kept,
+            with_allowed=plan.ask.with_allowed,
+            night=plan.run,
+        )
 
 
 def _answered(
-    plan: Night, read: TakenIn, earlier: Run | None, then: Document | None, tell: Tell
+    plan: Night, asked: LookBack, read: TakenIn, earlier: Run | None, then: Document | None, tell: Tell
 ) -> tuple[Answer, Diff, dict[str, bytes]]:
     """Match and recommend over the look-back; the answer, what changed, and every file that tells of it."""
-    flows, partly = look_back(plan.store, plan.since, read.pending)
+    flows, partly = look_back(plan.store, asked, read.pending)
     flows = replace(flows, service_tags=tuple(sorted(read.tags)), faults=tuple(read.faults))
     if plan.ask.with_allowed and partly:
         tell("warning", "allowed", "Some of the look-back was read without its allowed entries (--with-allowed).", {})

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 import polars as pl
+from msgspec import structs
 
 from fwlens import source
 from fwlens.errors import FwlensError
 from fwlens.flow import Span
+from fwlens.nightly.cut import SLOT, Cut
 from fwlens.nightly.tiles import EPOCH, Stretch, Tile, tiles
 from fwlens.source import bloburl
 from fwlens.source.files import STDIN, Input, inputs
 from fwlens.source.storage import Blob, Storage
-from fwlens.store import Kept, Store, Taken, account_of, digest
+from fwlens.store import Account, Kept, Store, Taken, account_of, digest
 
-SLOT: Final = timedelta(hours=1)
-"""How finely the store keeps apart when things happened."""
 FILES: Final = "fwlens/files"
 _ETAG: Final = "etag:"
 _EARLY: Final = "early"
@@ -34,6 +34,8 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _UNKNOWN: Final = "unknown"
 _MINUTE: Final = "%Y-%m-%dT%H:%MZ"
 _PIECE: Final = r" .*$"
+_OUTSIDE: Final = "outside the time that was asked for (--since, --until)"
+_OLD: Final = "before what is kept (--keep-flows)"
 
 Tell = Callable[[str], None]
 """Told a sentence for people."""
@@ -130,6 +132,7 @@ def arrivals(
     step: timedelta,
     overlap: timedelta,
     with_allowed: bool,
+    night: str,
     now: datetime,
     tell: Tell,
 ) -> Iterator[Step]:
@@ -149,7 +152,7 @@ def arrivals(
         tell(f"{workspace.name}: the store already has what arrived until {stretches[-1].end:%Y-%m-%d %H:%M} UTC.")
     for tile in plan:
         covered = [stored[i] for i in tile.covers]
-        window, taken = tile.window, _pulled(workspace, tile, now, with_allowed=with_allowed)
+        window, taken = tile.window, _pulled(workspace, tile, now, with_allowed=with_allowed, night=night)
         if taken.account.rows_read < sum(one.account.rows_read for one in covered):
             # What has arrived stays: a workspace that knows less of it now has lost rows (retention, purge, rights).
             tell(f"{taken.label}: the workspace has fewer rows of it than the store, which keeps its own.")
@@ -157,7 +160,7 @@ def arrivals(
             if rest.begin >= rest.end:
                 continue
             covered, window = [], rest
-            taken = _pulled(workspace, Tile(rest), now, with_allowed=with_allowed)
+            taken = _pulled(workspace, Tile(rest), now, with_allowed=with_allowed, night=night)
         done = max(done, (window.end - EPOCH) // _MICROSECOND)
         yield Step(workspace.source, done, (taken,), (*early, *(one.id for one in covered)))
         early = ()
@@ -178,7 +181,7 @@ def _stored(store: Store, workspace: Workspace) -> Iterator[Kept]:
     return (one for one in store.inputs() if one.label.startswith(prefix))
 
 
-def _pulled(workspace: Workspace, tile: Tile, now: datetime, *, with_allowed: bool) -> Taken:
+def _pulled(workspace: Workspace, tile: Tile, now: datetime, *, with_allowed: bool, night: str) -> Taken:
     """A window of arrivals, read whole. Raises FwlensError where any of it cannot be read."""
     window = tile.window
     label = f"{workspace.name} arrived {window.begin:%Y-%m-%dT%H:%M:%SZ}"
@@ -187,7 +190,8 @@ def _pulled(workspace: Workspace, tile: Tile, now: datetime, *, with_allowed: bo
     if read.unread or strange:
         name = (*read.unread, *strange)[0]
         raise FwlensError(f"{name}: the answer of Log Analytics cannot be read. Nothing of this window was stored.")
-    account = account_of(read.ledger, read.used, with_allowed=with_allowed).merged(partial(_table_of, window=window))
+    account = account_of(read.ledger, read.used, with_allowed=with_allowed, night=night)
+    account = account.merged(partial(_table_of, window=window))
     origin = pl.col("origin").str.replace(_PIECE, f" arrived {window.begin:{_MINUTE}}")
     return Taken(
         label, _EARLY if window.end > now else "", window.begin, window.end, account, read.slots.with_columns(origin)
@@ -199,34 +203,40 @@ def _table_of(place: str, *, window: Stretch) -> str:
     return f"{place.partition(' ')[0]} arrived {window.begin:{_MINUTE}}"
 
 
-def changed(store: Store, logs: Logs, *, listed_from: datetime, since: datetime, with_allowed: bool) -> Iterator[Step]:
+def changed(
+    store: Store, logs: Logs, until: datetime, *, listed_from: datetime, since: datetime, with_allowed: bool, night: str
+) -> Iterator[Step]:
     """Files and blobs that the store does not have as they are now; of their rows those from `since` on.
 
-    Blobs of hours before `listed_from` are not asked for again.
+    Blobs of hours before `listed_from` are not asked for again. What is in a file is stored whole, also from `until`
+    on: it may be gone tomorrow. The hour in which a night ends is cut there (`Cut`), so that it answers for its part.
     """
+    cut = Cut(until)
     known = {one.label: one for one in store.inputs()}
     everything = logs.found(listed_from)
     there = {one.label for one in everything}
     vanished = {one.mark: one.id for one in known.values() if _is_file(one.mark) and one.label not in there}
-    fresh = [one for one in everything if not _is_known(one, known.get(one.label), with_allowed=with_allowed)]
+    fresh = [one for one in everything if not _is_known(one, known.get(one.label), cut, with_allowed=with_allowed)]
     blobs = [one.blob for one in fresh if one.blob]
     places = dict(zip((blob.label for blob in blobs), logs.reached(blobs), strict=True))
     step = _Gathered()
     for one in fresh:
         place = one.place or places[one.label]
-        read = source.read([], places=[place], with_allowed=with_allowed, span=Span(since, every=SLOT))
+        span = Span(since, every=cut.every(one.changed))
+        read = source.read([], places=[place], with_allowed=with_allowed, span=span)
         step.tags += read.service_tags
         lost, old = bool(read.unread), known.get(one.label)
         if lost or (place.named and all(account.format == _UNKNOWN for account in read.ledger.inputs)):
             step.faults += read.faults
-        account = account_of(read.ledger, read.used, with_allowed=with_allowed)
+        account = _told(account_of(read.ledger, cut.used(read.used), with_allowed=with_allowed, night=night))
         if lost and old and old.account.rows_read > account.rows_read:
             continue  # what was read of it before is more than what can be read now
         mark = _marked(one, with_allowed=with_allowed)
         if mark in vanished:
             step.replaced.append(vanished.pop(mark))  # the same file under another name
         again = lost or bool(read.service_tags)
-        step.taken.append(Taken(one.label, "" if again else mark, one.changed, one.changed, account, read.slots))
+        slots = cut.slots(read.slots)
+        step.taken.append(Taken(one.label, "" if again else mark, one.changed, one.changed, account, slots))
         if len(step.taken) == _AT_ONCE or sum(each.slots.height for each in step.taken) > _ROWS_AT_ONCE:
             yield step.done()
             step = _Gathered()
@@ -248,8 +258,16 @@ class _Gathered:
         return Step(FILES, None, tuple(self.taken), tuple(self.replaced), tuple(self.tags), tuple(self.faults))
 
 
-def _is_known(one: Found, old: Kept | None, *, with_allowed: bool) -> bool:
-    return bool(one.mark) and old is not None and old.mark == _marked(one, with_allowed=with_allowed)
+def _is_known(one: Found, old: Kept | None, cut: Cut, *, with_allowed: bool) -> bool:
+    if old is None or not one.mark or old.mark != _marked(one, with_allowed=with_allowed):
+        return False
+    return cut.every(one.changed) == SLOT or cut.is_in(old.account)
+
+
+def _told(account: Account) -> Account:
+    """The account in the words of a night, which has no option for its oldest rows but how long it keeps them."""
+    aside = tuple((_OLD if reason == _OUTSIDE else reason, rows, first) for reason, rows, first in account.set_aside)
+    return structs.replace(account, set_aside=aside)
 
 
 def _is_file(mark: str) -> bool:

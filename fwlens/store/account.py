@@ -15,6 +15,7 @@ from fwlens.errors import FwlensError
 from fwlens.ledger import Ledger, SetAside
 
 OUTSIDE: Final = "outside the look-back (--look-back)"
+AFTER: Final = "after the end of the night (--until)"
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -27,12 +28,13 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Account(msgspec.Struct, frozen=True):
-    """All logs of an input, why rows were set aside, and whether allowed entries were decoded."""
+    """All logs of an input, why rows were set aside, whether allowed entries were decoded, and by which night."""
 
     parts: tuple[Part, ...]
     set_aside: tuple[tuple[str, int, str], ...]
     tables: tuple[str, ...]
     with_allowed: bool
+    night: str = ""
 
     @property
     def rows_read(self) -> int:
@@ -44,6 +46,11 @@ class Account(msgspec.Struct, frozen=True):
         """When its last slot with rows begins."""
         seconds = [second for part in self.parts for second, _ in part.used]
         return datetime.fromtimestamp(max(seconds), UTC) if seconds else None
+
+    def has(self, since: datetime, until: datetime) -> bool:
+        """Whether rows of it were used in slots from `since` on and before `until`."""
+        first, end = since.timestamp(), until.timestamp()
+        return any(first <= second < end for part in self.parts for second, _ in part.used)
 
     def merged(self, name: Callable[[str], str]) -> "Account":
         """The same with other names for its logs; those that share a name are one log."""
@@ -61,7 +68,7 @@ class Account(msgspec.Struct, frozen=True):
             formats = ", ".join(sorted({part.format for part in each}))
             parts.append(Part(path, formats, sum(part.rows_read for part in each), tuple(sorted(used.items()))))
         reasons = sorted((reason, rows, first) for (reason, first), rows in aside.items())
-        return Account(tuple(parts), tuple(reasons), self.tables, self.with_allowed)
+        return Account(tuple(parts), tuple(reasons), self.tables, self.with_allowed, self.night)
 
     def as_json(self) -> str:
         """What stands in the store."""
@@ -76,8 +83,10 @@ class Account(msgspec.Struct, frozen=True):
             raise FwlensError(f"The store's account of {label} cannot be read ({error}).") from None
 
 
-def account_of(read: Ledger, used: Iterable[tuple[str, datetime | None, int]], *, with_allowed: bool) -> Account:
-    """The account of what was read at once: its ledger, and rows used by log and slot."""
+def account_of(
+    read: Ledger, used: Iterable[tuple[str, datetime | None, int]], *, with_allowed: bool, night: str = ""
+) -> Account:
+    """The account of what was read at once, by a night: its ledger, and rows used by log and slot."""
     slots: dict[str, list[tuple[int, int]]] = {}
     for path, slot, rows in used:
         slots.setdefault(path, []).append((int(slot.timestamp()) if slot else 0, rows))
@@ -86,12 +95,13 @@ def account_of(read: Ledger, used: Iterable[tuple[str, datetime | None, int]], *
         tuple((one.reason, one.rows, one.first) for one in read.set_aside),
         read.tables,
         with_allowed,
+        night,
     )
 
 
-def ledger_of(accounts: Iterable[Account], since: datetime) -> Ledger:
-    """The ledger of a look-back: rows used before `since` (the begin of a slot) are set aside as outside of it."""
-    begin = int(since.timestamp())
+def ledger_of(accounts: Iterable[Account], since: datetime, until: datetime) -> Ledger:
+    """The ledger of a look-back: rows used before `since` or from `until` on (where slots begin) are set aside."""
+    begin, end = since.timestamp(), until.timestamp()
     inputs: list[ledger.Account] = []
     reasons: dict[str, list[tuple[int, str]]] = {}
     tables: set[str] = set()
@@ -100,10 +110,12 @@ def ledger_of(accounts: Iterable[Account], since: datetime) -> Ledger:
         for reason, rows, first in account.set_aside:
             reasons.setdefault(reason, []).append((rows, first))
         for part in account.parts:
-            inside = sum(rows for second, rows in part.used if second >= begin)
             before = sum(rows for second, rows in part.used if second < begin)
-            if before:
-                reasons.setdefault(OUTSIDE, []).append((before, part.path))
+            after = sum(rows for second, rows in part.used if second >= end)
+            inside = sum(rows for _, rows in part.used) - before - after
+            for reason, rows in ((OUTSIDE, before), (AFTER, after)):
+                if rows:
+                    reasons.setdefault(reason, []).append((rows, part.path))
             rest = part.rows_read - inside
             inputs.append(ledger.Account(part.path, part.format, part.rows_read, inside, rest))
     aside = [

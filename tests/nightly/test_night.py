@@ -100,7 +100,7 @@ def test_a_rule_that_gains_a_source_has_changed_and_is_neither_new_nor_resolved(
 
 
 def test_a_rule_whose_needs_are_all_resolved_is_resolved_and_one_that_stays_is_open(tmp_path: Path) -> None:
-    write(tmp_path / "logs/1.json", seen(PYPI, 1), seen(DOCKER, 1440))
+    write(tmp_path / "logs/1.json", seen(PYPI, 1), seen(DOCKER, 2), seen(DOCKER, 1440))
     run(tmp_path, T0 + H, files=[str(tmp_path / "logs")])
     found = run(tmp_path, T0 + 25 * H, files=[str(tmp_path / "logs")]).diff
     assert sorted(state for state, _ in found.rules) == ["resolved", "still open"]

@@ -23,7 +23,7 @@ from fwlens.ledger import ALLOWED as ALLOWED_ROWS
 from fwlens.ledger import SetAside
 from fwlens.nightly import SLOT
 from fwlens.source.files import Input
-from fwlens.store import OUTSIDE, Run, Store, Taken, account_of, digest, hold, ledger_of
+from fwlens.store import AFTER, OUTSIDE, Run, Store, Taken, account_of, digest, hold, ledger_of
 from tests.night import Entry
 from tests.nightly.world import ALLOWED, DOCKER, HUGGING_FACE, PYPI, T0, lines, read, seen
 
@@ -120,11 +120,13 @@ def test_flows_of_a_look_back_begin_at_its_slot(tmp_path: Path) -> None:
 
 def test_the_ledger_of_a_look_back_closes_with_what_lies_before_it(tmp_path: Path) -> None:
     one = taken("a", [seen(PYPI, 1), seen(PYPI, 2), seen(PYPI, 61), seen(ALLOWED, 5)]).account
-    whole, later = ledger_of([one], T0), ledger_of([one], T0 + H)
+    whole, later = ledger_of([one], T0, T0 + 9 * H), ledger_of([one], T0 + H, T0 + 9 * H)
     assert (whole.rows_read, whole.rows_used, [each.reason for each in whole.set_aside]) == (4, 3, [ALLOWED_ROWS])
     assert (later.rows_read, later.rows_used) == (4, 1)
     assert later.set_aside == (SetAside(OUTSIDE, 2, "a"), SetAside(ALLOWED_ROWS, 1, "a:4"))
     assert later.rows_set_aside == sum(each.rows for each in later.set_aside)
+    early = ledger_of([one], T0, T0 + H)
+    assert (early.rows_used, early.set_aside) == (2, (SetAside(AFTER, 1, "a"), SetAside(ALLOWED_ROWS, 1, "a:4")))
 
 
 def test_progress_survives_checkpoints_and_the_clean_up_of_the_log(tmp_path: Path) -> None:

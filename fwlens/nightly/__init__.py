@@ -38,6 +38,10 @@ Tell = Callable[[Level, str, str, dict[str, object]], None]
 """Told what happens: how grave it is, a short name for it, a sentence, and its fields."""
 _DAY: Final = timedelta(days=1)
 _PAGE: Final = "report"
+_NO_RUN: Final = (
+    "{0}: it has what earlier nights read, and no run before this one that was done: every need is told as new. "
+    "If {0}/runs was lost, restore it from a copy."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +118,13 @@ def night(plan: Night, tell: Tell) -> Outcome:
     tell("info", "night begins", f"Answers for what was before {plan.until:%Y-%m-%d %H:%M} UTC.", {"run": plan.run})
     runs = plan.store.runs()
     earlier, then = _earlier(runs, plan.until, tell)
+    before = max((one.run for one in runs if one.state == "done" and one.until < plan.until), default="")
+    if not before and any(one.account.night < plan.run for one in plan.store.inputs()):
+        tell("warning", "not compared", _NO_RUN.format(plan.store.uri), {})
     read = take_in(plan, tell)
     faults = tuple(read.faults)
     for fault in faults:
         tell("error", "not read", fault, {})
-    before = max((one.run for one in runs if one.state == "done" and one.until < plan.until), default="")
     asked = LookBack(plan.since, plan.until, plan.run, before)
     told, found, files = _answered(plan, asked, read, earlier, then, tell)
     _tell_ledger(told, tell)
@@ -294,7 +300,8 @@ def failed(plan: Night, why: str, tell: Tell) -> None:
                 )
             )  # fmt: skip
     except FwlensError as error:
-        tell("warning", "not kept", str(error), {})
+        if not why.startswith(f"{plan.store.uri}: the store cannot be read"):  # that is said already
+            tell("warning", "not kept", str(error), {})
     if plan.post:
         _notify(plan.post, Notice(plan.run, "failed", f"fwlens: the night of {plan.run} failed. {why}"), tell)
 

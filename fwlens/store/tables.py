@@ -20,13 +20,13 @@ from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_d
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from fwlens import flow
-from fwlens.errors import FwlensError, one_line
+from fwlens.errors import FwlensError
 from fwlens.store.account import Account
+from fwlens.store.harm import Verb, sentence
 from fwlens.store.rows import NO_FLOWS, RECOMMENDATIONS, RUNS, SCHEMAS, Kept, Run, Taken, rows_of
 
 VERSION: Final = "fwlens/1"
 _REMOTE: Final = ("abfs://", "abfss://", "az://", "adl://", "azure://")
-_FULL: Final = ("os error 28", "os error 27", "os error 122")
 _TIDY_AFTER: Final = timedelta(days=8)
 
 
@@ -58,7 +58,7 @@ class Store:
     def progress(self, source: str) -> int | None:
         """How far a source has come, as its last commit said."""
         table = self._table("flows")
-        with self._told("read"):
+        with self._told("read", "flows"):
             return table.transaction_version(source) if table else None
 
     def put(self, source: str, progress: int, taken: Sequence[Taken], replaced: Sequence[str] = ()) -> None:
@@ -107,7 +107,7 @@ class Store:
             table = self._table(name)
             if table is None:
                 continue
-            with self._told("write"):
+            with self._told("write", name):
                 table.delete(old)
                 table.vacuum(int(_TIDY_AFTER / timedelta(hours=1)), dry_run=False)
                 self._written(name, table)
@@ -116,7 +116,7 @@ class Store:
         held, options = self._tables.get(name), dict(self.options())
         if held and held[1] == options:
             return held[0]
-        with self._told("read"):
+        with self._told("read", name):
             try:
                 table = DeltaTable(f"{self.uri}/{name}", storage_options=options)
             except TableNotFoundError:
@@ -133,7 +133,7 @@ class Store:
         table = self._table(name)
         if table is not None:
             return table
-        with self._told("write"):
+        with self._told("write", name):
             DeltaTable.create(
                 f"{self.uri}/{name}",
                 Schema.from_arrow(pl.DataFrame(schema=SCHEMAS[name]).to_arrow().schema),
@@ -151,7 +151,7 @@ class Store:
     def _commit(self, name: str, rows: pl.DataFrame, place: str, source: str, progress: int | None = None) -> None:
         """Rows in place of those that the predicate holds for."""
         table = self._made(name)
-        with self._told("write"):
+        with self._told("write", name):
             version = (table.transaction_version(source) or 0) + 1 if progress is None else progress
             properties = CommitProperties(app_transactions=[Transaction(source, version)])
             write_deltalake(table, rows, mode="overwrite", predicate=place, commit_properties=properties)
@@ -167,13 +167,13 @@ class Store:
         table = self._table(name)
         if table is None:
             return pl.DataFrame(schema=wanted)
-        with self._told("read"):
+        with self._told("read", name):
             found = table.to_pyarrow_dataset().to_table(filter=inside, columns=columns)
             return pl.DataFrame(pl.from_arrow(found)).cast(wanted)  # type: ignore[arg-type]
 
     @contextlib.contextmanager
-    def _told(self, verb: str) -> Iterator[None]:
-        """What Delta and the disk say, as one sentence."""
+    def _told(self, verb: Verb, name: str) -> Iterator[None]:
+        """What Delta and the disk say of a table, as one sentence."""
         try:
             yield
         except FwlensError:
@@ -183,19 +183,7 @@ class Store:
                 f"{self.uri}: another run wrote to the store at the same time, and this one stopped. Start it again."
             ) from None
         except (DeltaError, OSError, pa.ArrowException, pl.exceptions.PolarsError, ValueError) as error:
-            raise FwlensError(f"{self.uri}: the store cannot be {_DONE[verb]} ({_why(error)}).") from None
-
-
-_DONE: Final = {"read": "read", "write": "written"}
-
-
-def _why(error: Exception) -> str:
-    """The cause in a few plain words. The texts of storage libraries may quote requests, so most of it is left out."""
-    text = str(error)
-    if any(mark in text for mark in _FULL):
-        return "No space left on device"
-    first = one_line(text)
-    return f"{type(error).__name__}: {first.partition('?')[0][:160]}"
+            raise FwlensError(sentence(self.uri, name, verb, error)) from None
 
 
 def _listed(ids: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -261,6 +262,33 @@ def test_an_input_that_cannot_be_read_ends_the_night_with_1_after_all_else_is_do
     (one,) = Store(str(tmp_path / "store")).runs()
     assert (one.state, one.exit) == ("done", 1)
     assert one.told[0].startswith(f"{tmp_path}/missing: cannot be read")
+
+
+def test_a_store_whose_runs_are_lost_says_why_every_need_is_new(tmp_path: Path) -> None:
+    write(tmp_path / "logs/1.json", seen(PYPI, 1))
+    lost = (
+        f"fwlens: warning: {tmp_path}/store: it has what earlier nights read, and no run before this one that was done: "
+        f"every need is told as new. If {tmp_path}/store/runs was lost, restore it from a copy."
+    )
+    assert lost not in cli(tmp_path, until="2026-11-20T23:00").stderr
+    assert lost not in cli(tmp_path, until="2026-11-20T23:00").stderr
+    shutil.rmtree(tmp_path / "store/runs")
+    done = cli(tmp_path)
+    assert done.stdout.startswith("Needs: 1 new, 0 still open")
+    assert lost in done.stderr.splitlines()
+
+
+def test_a_store_whose_runs_are_damaged_is_told_once(tmp_path: Path) -> None:
+    write(tmp_path / "logs/1.json", seen(PYPI, 1))
+    cli(tmp_path, until="2026-11-20T23:00")
+    for file in (tmp_path / "store/runs").glob("*.parquet"):
+        file.unlink()
+    done = cli(tmp_path)
+    assert (done.exit_code, len(done.stderr.splitlines())) == (1, 2)
+    assert re.sub(r"part-[\w.-]+\.parquet", "part-…", done.stderr.splitlines()[1]) == (
+        f"fwlens: error: {tmp_path}/store: the store cannot be read (table runs: part-… is missing). "
+        f"Restore {tmp_path}/store/runs from a copy, or move it away: every need is new to the next night."
+    )
 
 
 def test_nothing_to_allow_ends_with_0(tmp_path: Path) -> None:

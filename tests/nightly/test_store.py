@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -222,17 +223,44 @@ def strange(store: Path) -> None:
     log.write_text(log.read_text().replace("fwlens/1", "fwlens/9"))
 
 
-@pytest.mark.parametrize("harm", [cut, remove, zero, strange])
-def test_a_damaged_store_is_told_in_one_sentence(tmp_path: Path, harm: Callable[[Path], None]) -> None:
+ANEW = "Restore {0}/flows from a copy, or move it away: the next night reads the look-back anew."
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (cut, "{0}: the store cannot be read (table flows: its log is damaged). " + ANEW),
+        (remove, "{0}: the store cannot be read (table flows: part-… is missing). " + ANEW),
+        (zero, "{0}: the store cannot be read (table flows: part-… is damaged). " + ANEW),
+        (strange, "{0}: flows was not written by this version of fwlens. Check --store."),
+    ],
+    ids=["cut", "remove", "zero", "strange"],
+)
+@pytest.mark.parametrize("reads", [True, False], ids=["read", "put"])
+def test_a_damaged_store_is_told_in_one_sentence(
+    tmp_path: Path, harm: Callable[[Path], None], message: str, reads: bool
+) -> None:
     opened(tmp_path).put("s", 1, [taken("a", [seen(PYPI, 1)])])
     harm(tmp_path / "store")
     with pytest.raises(FwlensError) as told:
-        opened(tmp_path).inputs()
-    said = str(told.value)
-    assert said.startswith(f"{tmp_path}/store: ")
-    assert "\n" not in said
-    assert ("cannot be read (" in said) or said.endswith(
-        "flows was not written by this version of fwlens. Check --store."
+        opened(tmp_path).inputs() if reads else opened(tmp_path).put("s", 2, [taken("a", [seen(PYPI, 2)])])
+    assert re.sub(r"part-[\w.-]+\.parquet", "part-…", str(told.value)) == message.format(tmp_path / "store")
+
+
+@pytest.mark.parametrize(
+    ("table", "without"),
+    [("runs", "every need is new to the next night"), ("recommendations", "earlier runs are told without their rules")],
+)
+def test_each_table_says_what_follows_without_it(tmp_path: Path, table: str, without: str) -> None:
+    opened(tmp_path).recommend(done(1).run, [])
+    opened(tmp_path).finish(done(1))
+    (tmp_path / f"store/{table}/_delta_log/00000000000000000000.json").write_text("x")
+    with pytest.raises(FwlensError) as told:
+        opened(tmp_path).runs() if table == "runs" else opened(tmp_path).recommendations("x")
+    place = tmp_path / "store"
+    assert str(told.value) == (
+        f"{place}: the store cannot be read (table {table}: its log is damaged). "
+        f"Restore {place}/{table} from a copy, or move it away: {without}."
     )
 
 

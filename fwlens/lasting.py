@@ -11,10 +11,10 @@ from typing import Final
 
 import polars as pl
 
-from fwlens import flow, run
+from fwlens import address, flow, run
 from fwlens.answer import Answer, destination
 from fwlens.certificate import replay
-from fwlens.certificate.evidence import ANYWHERE, near_atoms, reachable
+from fwlens.certificate.evidence import ANYWHERE, far_side, near_atoms
 from fwlens.document import Document
 from fwlens.match import Choice, match
 from fwlens.proof import Lasting, Why
@@ -38,23 +38,23 @@ def lasting(ask: run.Ask, found: run.Matched, told: Answer, earlier: Document) -
     open_now = {each.id for one in told.recommendations for each in one.citations}
     open_now |= {one.requirement for one in told.unsaid}
     rules = [one.rule for one in earlier.recommendations if one.rule.id not in stay or cited[one.rule.id] - open_now]
-    strange = denied.filter(pl.col("requirement").is_null())
-    other = denied.filter(~pl.col("requirement").is_in(sorted(open_then)))
-    unknown = _unknown(rules, strange, found, told, earlier)
-    used, unmet = _used(rules, denied, found, earlier), _unmet(told, rules, denied, found, earlier)
+    likely = _likely(denied, rules, found)
+    is_strange, is_other = pl.col("requirement").is_null(), ~pl.col("requirement").is_in(sorted(open_then))
+    unknown = _unknown(rules, denied.filter(is_strange), found, told, earlier)
+    used, unmet = _used(rules, likely, found, earlier), _unmet(told, rules, likely, found, earlier)
     needs: dict[str, Why] = {}
     found_then = denied.drop_nulls("requirement").select("verdict", "requirement").unique()
     for verdict, need in found_then.sort("verdict", "requirement").iter_rows():  # needed, unexplained, refused
         needs.setdefault(need, _WHY[verdict])
     by_rules: tuple[tuple[Why, set[str]], ...] = (
-        ("unexplained", _used(rules, strange, found, earlier)),
-        ("explained", _used(rules, other, found, earlier)),
+        ("unexplained", _used(rules, likely.filter(is_strange), found, earlier)),
+        ("explained", _used(rules, likely.filter(is_other), found, earlier)),
         ("tags", unknown),
     )
     for why, ids in by_rules:
         for need in sorted(need for each in ids for need in cited[each]):
             needs.setdefault(need, why)
-    for need in _denied_still(earlier.unsaid, strange):
+    for need in _denied_still(earlier.unsaid, denied.filter(is_strange)):
         needs.setdefault(need, "unexplained")
     return Lasting(needs, frozenset(used | unknown), frozenset(used - unknown - unmet))
 
@@ -74,9 +74,15 @@ def _denied(ask: run.Ask, found: run.Matched, earlier: Document) -> pl.DataFrame
         )
     platform = pl.lit(ask.platform) if ask.platform else rows["plane"].cast(pl.String)
     is_needed = rows["verdict"] == "needed"
-    over = flow.service(pl.col("protocol"), pl.col("dst_port"))
+    inbound = pl.col("direction") == "inbound"
     return then.with_columns(
-        now=pl.when(is_needed).then(platform), source="src_ip", destination=destination(), over=over
+        now=pl.when(is_needed).then(platform),
+        source="src_ip",
+        destination=destination(),
+        over=flow.service(pl.col("protocol"), pl.col("dst_port")),
+        near=pl.when(inbound).then("dst_ip").otherwise("src_ip"),
+        host=pl.when(~inbound).then("dst_fqdn"),
+        address=pl.when(inbound).then("src_ip").otherwise("dst_ip"),
     )
 
 
@@ -117,7 +123,10 @@ def _unknown(
         if any(end.kind == "tag" for end in (rule.sources if inbound else rule.destinations)):
             opened = replace(rule, sources=_EVERYWHERE) if inbound else replace(rule, destinations=_EVERYWHERE)
             wide.setdefault(opened, []).append(rule.id)
-    used = _used(tuple(wide), strange.filter(pl.col("now").is_null()), found, earlier)
+    by_address = strange.filter(pl.col("now").is_null() & pl.col("address").is_not_null())
+    family = pl.col("address").str.contains(":", literal=True)  # where all addresses may be it, one of each is enough
+    few = by_address.unique(["near", "direction", "plane", "over", family], keep="first", maintain_order=True)
+    used = _used(tuple(wide), few, found, earlier)
     return {name for rule, names in wide.items() if rule.id in used for name in names}
 
 
@@ -125,22 +134,33 @@ def _used(rules: Sequence[Rule], rows: pl.DataFrame, found: run.Matched, earlier
     """The rules, by their ids, that some of these conversations would use."""
     if not (rules and rows.height):
         return set()
-    likely = _likely(rows, rules, found).with_columns(verdict=pl.lit("needed", flow.VERDICTS))
-    tried = replay(rules, likely, found.catalog.requirements, tags=found.tags, asked=earlier.asked)
+    needed = rows.with_columns(verdict=pl.lit("needed", flow.VERDICTS))
+    tried = replay(rules, needed, found.catalog.requirements, tags=found.tags, asked=earlier.asked)
     return {rule.id for rule in rules} - set(tried.idle)
 
 
 def _likely(rows: pl.DataFrame, rules: Sequence[Rule], found: run.Matched) -> pl.DataFrame:
-    """The rows that rules might allow, judged roughly: of millions that nothing explains only few come near one."""
-    inbound = pl.col("direction") == "inbound"
-    sides = rows.with_columns(
-        near=pl.when(inbound).then("dst_ip").otherwise("src_ip"),
-        host=pl.when(~inbound).then("dst_fqdn"),
-        address=pl.when(inbound).then("src_ip").otherwise("dst_ip"),
-        service="over",
-    )
-    is_strange = pl.col("requirement").is_null()  # a flow that was seen by name may use a tag by its document
-    few = pl.concat([sides.filter(~is_strange), reachable(sides.filter(is_strange), rules, found.tags)])
+    """The rows that rules might allow, judged a column at a time: of millions without a need few come near a rule."""
+    sides = {end for rule in rules for end in far_side(rule)}
+    names = sorted(end.text for end in sides if end.kind == "host")
+    patterns = [pl.col("host").str.ends_with(end.text[1:]) for end in sides if end.kind == "wildcard"]
+    is_tagged = any(end.kind == "tag" for end in sides)
+    by_document = pl.col("requirement").is_not_null() & pl.col("address").is_null() & is_tagged
+    far = [pl.col("host").is_in(names), *patterns, pl.col("address").is_in(_reached(rows, rules, found)), by_document]
+    few = rows.filter(pl.any_horizontal(far).fill_null(value=False))
     if any(end.text == ANYWHERE for rule in rules for end in (*rule.sources, *rule.destinations)):
         return few
     return few.filter(pl.col("near").is_in(sorted(near_atoms(rules, few["near"].drop_nulls()))))
+
+
+def _reached(rows: pl.DataFrame, rules: Sequence[Rule], found: run.Matched) -> list[str]:
+    """The addresses on the other side that rules name, by themselves, in a network or through a service tag."""
+    texts = rows["address"].drop_nulls().unique()
+    turned = [replace(rule, direction="outbound" if rule.direction == "inbound" else "inbound") for rule in rules]
+    reached = set(near_atoms(turned, texts))
+    tags = sorted(end.text for rule in rules for end in far_side(rule) if end.kind == "tag")
+    if tags and found.tags is not None:
+        numbers = address.parse(texts).drop_nulls()
+        tagged = found.tags.of(numbers["number"]).filter(pl.col("tag").is_in(tags))
+        reached |= set(numbers.join(tagged, on="number", how="semi")["text"])
+    return sorted(reached)

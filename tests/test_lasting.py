@@ -7,12 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from fwlens import run
 from fwlens.answer import to_json
+from fwlens.certificate import replay
 from fwlens.diff import Diff, diff
 from fwlens.document import Document, parse
+from fwlens.flow import VERDICTS
 from fwlens.lasting import lasting
 from fwlens.match import match
 from fwlens.requirement import Catalog
@@ -132,6 +135,23 @@ def test_a_rule_is_replaced_only_where_others_let_through_what_it_would(tmp_path
     )  # fmt: skip
     found = compared(replace(ASK, logs=logged(tmp_path, [*moved, PYPI])), then)
     assert states(found) == {"changed": 1, "replaced": 1}
+
+
+@pytest.mark.parametrize("tags", [TAGS, None], ids=["tags", "no tags"])
+def test_what_is_judged_a_column_at_a_time_first_loses_no_rule(tags: Path | None) -> None:
+    ask, then = replace(ASK, profiles=("r",), service_tags=tags), document(ASK)
+    found = matched(ask)
+    told, _ = run.answered(ask, found)
+    rules = [one.rule for one in then.recommendations]
+    needed = match(
+        found.flows.rows, found.catalog.requirements, tags=found.tags, choice=replace(ASK, profiles=()).choice
+    )
+    needed = needed.filter(pl.col("action") == "Deny").with_columns(verdict=pl.lit("needed", VERDICTS))
+    idle = replay(rules, needed, found.catalog.requirements, tags=found.tags, asked=then.asked).idle
+    by_tag = {rule.id for rule in rules if any(end.kind == "tag" for end in rule.destinations)}
+    every = {rule.id for rule in rules} - set(idle)
+    assert lasting(ask, found, told, then).used == (every if tags else every | by_tag)
+    assert len(every) == (8 if tags else 4)
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -19,6 +19,7 @@ from fwlens.proof import Lasting, Why
 from fwlens.rule import Recommendation
 
 SCHEMA: Final = "fwlens.diff/1"
+_MOST: Final = 200
 
 Documented = Mapping[str, tuple[str, ...]]
 """Every need that the catalogue has today, with the addresses of the pages that state it."""
@@ -169,7 +170,8 @@ def _worded(value: object, without: str) -> str:
     if value is True:
         return "yes"
     if isinstance(value, tuple | list):
-        return ", ".join(sorted(map(str, value))) or without
+        text = ", ".join(sorted(map(str, value))) or without
+        return text if len(text) <= _MOST else f"{text[: _MOST - 1]}…"
     return without if value is None or value is False else str(value)
 
 

@@ -118,6 +118,23 @@ def test_an_earlier_answer_is_compared_with(tmp_path: Path) -> None:
     assert "then.json. Needs: 2 new, 13 still open, 0 resolved. Rules: 3 new, 2 changed, 3 still open. What" in page
 
 
+def test_a_need_that_was_known_by_its_service_tag_is_not_resolved_where_no_tags_are_given(tmp_path: Path) -> None:
+    then, page = tmp_path / "then.json", tmp_path / "x.html"
+    tags = ("--service-tags", "sample_logs/service-tags.json")
+    fwlens("recommend", "sample_logs/azfw.jsonl", *tags, "--format", "json", "-o", str(then))
+    fwlens("report", "sample_logs/azfw.jsonl", "--against", str(then), "--shared-js", "-o", str(page))
+    told = re.sub(r"\s+", " ", re.sub("<[^>]*>", " ", page.read_text("utf-8")))
+    assert (
+        "Needs: 0 new, 13 still open, 0 resolved, 1 no longer recommended. Rules: 1 no longer recommended, 3 still"
+        in told
+    )
+    assert "Other than then: change number of the service tags none (1 then)." in told
+    assert (
+        "Needs that are no longer recommended for, though they are denied or may be aml/compute-management : perhaps denied "
+        "still: other service tags than then"
+    ) in told
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

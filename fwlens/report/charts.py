@@ -85,7 +85,7 @@ def paths(found: Paths, told: Mapping[str, str]) -> go.Figure:
             links[link[0], link[1]] = links.get((link[0], link[1]), 0) + path.flows
     order = sorted(links)
     roles = ["source", "need", "rule"]
-    left_over = {NO_RULE, NOT_TOLD}
+    apart = {NO_RULE: "left", NOT_TOLD: "unclear"}
     sankey = go.Sankey(
         arrangement="fixed",
         valueformat=",d",
@@ -103,7 +103,7 @@ def paths(found: Paths, told: Mapping[str, str]) -> go.Figure:
             "value": [links[link] for link in order],
             "hovertemplate": "%{source.customdata} → %{target.customdata}<br>%{value} flows<extra></extra>",
         },
-        meta={"roles": ["left" if name in left_over else roles[i] for i, name in places]},
+        meta={"roles": [apart.get(name, roles[i]) for i, name in places]},
     )
     highest = max((len(column) for column in columns), default=1)
     margin = {"l": 4, "r": 4, "t": 8, "b": 8}

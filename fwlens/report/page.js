@@ -49,7 +49,7 @@
         if (local) trace.x = trace.x.map((iso) => clock(iso).replace(" ", "T"));
         else trace.x = trace.x.map((iso) => iso.replace("Z", ""));
       } else if (trace.type === "sankey") {
-        const roles = { source: colour("soft"), need: colour("needed"), rule: colour("working"), left: colour("refused") };
+        const roles = { source: colour("soft"), need: colour("needed"), rule: colour("working"), left: colour("refused"), unclear: colour("quiet") };
         trace.node.color = trace.meta.roles.map((role) => roles[role]);
         trace.link.color = trace.link.target.map((target) => faint(trace.node.color[target]));
         trace.textfont = { color: ink, size: 12 };

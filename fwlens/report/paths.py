@@ -1,24 +1,27 @@
 """Knows which rule fixes which need of which machine: the paths of the flow chart, bounded and adding up."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from ipaddress import ip_address, ip_network
+from functools import lru_cache, partial
+from ipaddress import ip_network
 from typing import Final
 
 import polars as pl
 
+from fwlens import address
 from fwlens.answer import destination
 from fwlens.errors import FwlensError
 from fwlens.report.content import Night
 from fwlens.report.sheets import near_side, over
-from fwlens.rule import Endpoint, Recommendation, Service
+from fwlens.rule import Endpoint, Recommendation, Rule, Service
 
 NO_RULE: Final = "in no rule"
 NOT_TOLD: Final = "rules, not told apart"
-_ONE_BY_ONE: Final = 5_000
 _MOST: Final = 12
+_ENDS: Final = ("src_ip", "goal", "service")
+
+_Allowing = Callable[[Rule, pl.DataFrame], pl.Series]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,104 +49,107 @@ class Paths:
         return sum(path.flows for path in self.paths)
 
 
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """The endpoints of one side of a rule, to be asked often: addresses by the length of their networks."""
-
-    texts: frozenset[str]
-    networks: dict[tuple[int, int], set[int]]
-    names: tuple[Endpoint, ...]
-    has_tag: bool
-
-    def holds(self, text: str, by: str) -> bool:
-        """Whether it names this address or host, or the endpoint that explained the flow.
-
-        Which addresses a tag has is not known here: a tag may hold any of them.
-        """
-        if text in self.texts or by in self.texts or "*" in self.texts:
-            return True
-        try:
-            address = ip_address(text)
-        except ValueError:
-            return _names(self.names, text)
-        number, length = int(address), address.max_prefixlen
-        return self.has_tag or any(
-            version == address.version and number >> (length - prefix) in known
-            for (version, prefix), known in self.networks.items()
-        )
-
-
-def _side(endpoints: Iterable[Endpoint]) -> _Side:
-    every, networks = tuple(endpoints), defaultdict[tuple[int, int], set[int]](set)
-    for endpoint in every:
-        if endpoint.kind == "address":
-            network = ip_network(endpoint.text)
-            shift = network.max_prefixlen - network.prefixlen
-            networks[network.version, network.prefixlen].add(int(network.network_address) >> shift)
-    names = tuple(endpoint for endpoint in every if endpoint.kind in ("host", "wildcard", "url"))
-    return _Side(frozenset(map(str, every)), dict(networks), names, any(end.kind == "tag" for end in every))
-
-
-@lru_cache(maxsize=16384)
-def _names(known: tuple[Endpoint, ...], text: str) -> bool:
-    try:
-        host = Endpoint.parse(text)
-    except FwlensError:
-        return False
-    return any(endpoint.covers(host) for endpoint in known)
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    id: str
-    platform: str
-    sources: _Side
-    destinations: _Side
-    services: tuple[Service, ...]
-
-    def allows(self, source: str, goal: str, service: str, by: str) -> bool:
-        """Whether a flow may pass by this rule, as far as its words tell."""
-        try:
-            asked = Service.parse(service)
-        except FwlensError:
-            return False
-        carried = any(known.carries(asked) for known in self.services)
-        return carried and self.sources.holds(source, by) and self.destinations.holds(goal, by)
-
-
-def _candidates(recommendations: Iterable[Recommendation]) -> dict[str, list[_Candidate]]:
-    """By need, the rules that cite it."""
-    citing = defaultdict[str, list[_Candidate]](list)
-    for one in recommendations:
-        rule = one.rule
-        candidate = _Candidate(rule.id, rule.platform, _side(rule.sources), _side(rule.destinations), rule.services)
-        for citation in one.citations:
-            citing[citation.id].append(candidate)
-    return citing
-
-
 def paths(night: Night) -> Paths:
     """Every needed flow by machine, need and rule. Where two rules allow one it counts with the first."""
     needed = night.matched.filter(pl.col("verdict") == "needed").select(
-        "src_ip", "requirement", machine=near_side(), goal=destination(), service=over(), by=pl.col("by"),
+        "src_ip", "requirement", "by", machine=near_side(), goal=destination(), service=over(),
         plane=pl.col("plane").cast(pl.String),
     )  # fmt: skip
-    key = ("machine", "requirement", "plane", "src_ip", "goal", "service", "by")
-    groups = needed.group_by(key).agg(flows=pl.len()).sort("flows", *key, descending=[True, *[False] * len(key)])
-    citing = _candidates(night.answer.recommendations)
-    unsaid = {(one.flow.src_ip, one.flow.destination, one.flow.service) for one in night.answer.unsaid}
-    found = defaultdict[tuple[str, str, str], int](int)
-    for machine, need, plane, source, goal, service, by, flows in groups.head(_ONE_BY_ONE).iter_rows():
-        rule = NO_RULE
-        if (source, goal, service) not in unsaid:
-            rules = [one for one in citing[need] if one.platform == plane] or citing[need]
-            fitting = [one for one in rules if one.allows(source, goal or "", service, by)] if len(rules) > 1 else rules
-            rule = fitting[0].id if fitting else NOT_TOLD
-        found[machine, need, rule] += flows
-    rest = groups.slice(_ONE_BY_ONE).group_by("machine", "requirement").agg(pl.col("flows").sum())
-    for machine, need, flows in rest.sort("machine", "requirement").iter_rows():
-        found[machine, need, NOT_TOLD] += flows
+    unsaid = [(one.flow.src_ip, one.flow.destination, one.flow.service) for one in night.answer.unsaid]
+    handed_back = pl.DataFrame(unsaid, dict.fromkeys(_ENDS, pl.String), orient="row")
+    groups = needed.group_by(needed.columns).agg(flows=pl.len())
+    parts = [
+        groups.join(handed_back, on=_ENDS, how="semi").with_columns(rule=pl.lit(NO_RULE)),
+        *_told(groups.join(handed_back, on=_ENDS, how="anti"), night.answer.recommendations),
+    ]
+    key = ("machine", "requirement", "rule")
+    summed = pl.concat(part.select(*key, "flows") for part in parts).group_by(key).agg(pl.col("flows").sum())
+    found = {(machine, need, rule): flows for machine, need, rule, flows in summed.iter_rows()}
     return _bounded(found, len(night.answer.recommendations))
+
+
+def _told(groups: pl.DataFrame, recommendations: Iterable[Recommendation]) -> Iterator[pl.DataFrame]:
+    """Flows with their rule: the only one that cites their need, else the first that allows them."""
+    citing = defaultdict[str, list[Rule]](list)
+    for one in recommendations:
+        for citation in one.citations:
+            citing[citation.id].append(one.rule)
+    numbered, allowing = _numbered(groups)
+    for (need, plane), rows in numbered.partition_by("requirement", "plane", as_dict=True).items():
+        rules = [rule for rule in citing[need] if rule.platform == plane] or citing[need]
+        if len(rules) == 1:
+            yield rows.with_columns(rule=pl.lit(rules[0].id))
+        else:
+            yield from _first_of(rules, rows, allowing)
+
+
+def _first_of(rules: Sequence[Rule], rows: pl.DataFrame, allowing: _Allowing) -> Iterator[pl.DataFrame]:
+    left = rows
+    for rule in rules:
+        if left.is_empty():
+            break
+        is_allowed = allowing(rule, left)
+        yield left.filter(is_allowed).with_columns(rule=pl.lit(rule.id))
+        left = left.filter(~is_allowed)
+    yield left.with_columns(rule=pl.lit(NOT_TOLD))
+
+
+def _numbered(groups: pl.DataFrame) -> tuple[pl.DataFrame, _Allowing]:
+    """Flows with the numbers of their ends among all that there are, and what tells which of them a rule allows."""
+    numbers = address.parse(pl.concat([groups["src_ip"], groups["goal"]])).select("text", "number")
+    sides = []
+    for name, text in (("near", "src_ip"), ("far", "goal")):
+        ends = groups.select(text, "by").unique().with_row_index(name)
+        groups = groups.join(ends, on=(text, "by"), nulls_equal=True)
+        sides.append(ends.select("by", text=text).join(numbers, on="text", how="left", maintain_order="left"))
+    services = groups.select("service").unique().with_row_index("over")
+    # Rules share sides: each is asked once, for all ends.
+    near, far = (lru_cache(None)(partial(_holding, side)) for side in sides)
+    carried = lru_cache(None)(partial(_carrying, services["service"].to_list()))
+
+    def allowing(rule: Rule, rows: pl.DataFrame) -> pl.Series:
+        by_near, by_far = near(rule.sources).gather(rows["near"]), far(rule.destinations).gather(rows["far"])
+        return by_near & by_far & carried(rule.services).gather(rows["over"])
+
+    return groups.join(services, on="service", nulls_equal=True), allowing
+
+
+def _holding(ends: pl.DataFrame, side: tuple[Endpoint, ...]) -> pl.Series:
+    """Which ends one side of a rule names: they themselves, or the endpoint that explained their flow.
+
+    Which addresses a tag has is not known here: a tag may hold any of them.
+    """
+    texts, kinds = pl.Series([str(end) for end in side]).implode(), {end.kind for end in side}
+    named = [pl.lit("any" in kinds), pl.col("text").is_in(texts), pl.col("by").is_in(texts)]
+    named += [pl.col("text").str.ends_with(end.text[1:]) for end in side if end.kind == "wildcard"]
+    named += [pl.col("number").is_not_null()] if "tag" in kinds else []
+    found = ends.select(pl.any_horizontal(named)).to_series() | _within(ends["number"], side)
+    return found.fill_null(value=False)
+
+
+def _within(numbers: pl.Series, side: Iterable[Endpoint]) -> pl.Series:
+    """Which numbers lie in one of the networks."""
+    spans = list[tuple[int, int]]()
+    for first, last in sorted(address.interval(ip_network(end.text)) for end in side if end.kind == "address"):
+        if not spans or last > spans[-1][1]:
+            spans.append((first, last))
+    begins, ends = (pl.Series([span[i] for span in spans], dtype=pl.UInt128) for i in (0, 1))
+    at = begins.search_sorted(numbers, side="right").cast(pl.Int64) - 1
+    return (at >= 0) & (ends.gather(at.set(at < 0, None)) >= numbers)
+
+
+def _carrying(known: Iterable[str | None], services: tuple[Service, ...]) -> pl.Series:
+    """Which services are carried by those of a rule; what is no service is not."""
+    return pl.Series(
+        [any(one.carries(asked) for one in services) if asked else False for asked in map(_service, known)]
+    )
+
+
+def _service(text: str | None) -> Service | None:
+    try:
+        return Service.parse(text or "")
+    except FwlensError:
+        return None
 
 
 def _bounded(found: dict[tuple[str, str, str], int], rules: int) -> Paths:

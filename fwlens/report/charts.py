@@ -5,7 +5,7 @@ every text, links among it, so every text that is not ours is escaped here.
 """
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import plotly.graph_objects as go  # type: ignore[import-untyped]
@@ -17,6 +17,8 @@ from fwlens.report.words import anchor, plain
 
 _PATTERNS: Final = {"needed": "", "unexplained": "/", "refused": "x"}
 _LABEL: Final = 34
+_PAD: Final = 20  # pixels between the nodes of the flow chart: a name fits beside the thinnest
+_THICK: Final = 14
 _BARS: Final = 6  # room for so many bars at least
 _WHOLE: Final = 6  # entries up to which each has a line of its own
 SQUARES: Final = 30
@@ -73,8 +75,11 @@ def _few(found: Timeline) -> dict[str, Any]:
 
 
 def paths(found: Paths, told: Mapping[str, str]) -> go.Figure:
-    """Blocked flows from machines through needs to the rules that fix them; `told` says what a need or rule is."""
-    columns = [list(dict.fromkeys(getattr(path, side) for path in found.paths)) for side in ("machine", "need", "rule")]
+    """Blocked flows from machines through needs to the rules that fix them; `told` says what a need or rule is.
+
+    Machines and rules are named beside the chart, where no flow runs through a name.
+    """
+    columns = _columns(found)
     places = {
         (i, name): n for n, (i, name) in enumerate((i, name) for i, names in enumerate(columns) for name in names)
     }
@@ -86,15 +91,18 @@ def paths(found: Paths, told: Mapping[str, str]) -> go.Figure:
     order = sorted(links)
     roles = ["source", "need", "rule"]
     apart = {NO_RULE: "left", NOT_TOLD: "unclear"}
+    high = 26 + 34 * max(map(len, columns), default=1)
+    middles = [middle for column in columns for middle in _middles(list(column.values()), high, columns)]
     sankey = go.Sankey(
         arrangement="fixed",
         valueformat=",d",
         node={
-            "label": [text(name, _LABEL) for _, name in places],
+            "x": [(0.001, 0.5, 0.999)[i] for i, _ in places],
+            "y": middles,
             "customdata": [text(f"{name}: {told[name]}" if name in told else name) for _, name in places],
             "hovertemplate": "%{customdata}<br>%{value} flows<extra></extra>",
-            "pad": 12,
-            "thickness": 14,
+            "pad": _PAD,
+            "thickness": _THICK,
             "line": {"width": 0},
         },
         link={
@@ -105,9 +113,55 @@ def paths(found: Paths, told: Mapping[str, str]) -> go.Figure:
         },
         meta={"roles": [apart.get(name, roles[i]) for i, name in places]},
     )
-    highest = max((len(column) for column in columns), default=1)
-    margin = {"l": 4, "r": 4, "t": 8, "b": 8}
-    return go.Figure(sankey).update_layout(**_LAYOUT, height=max(180, 60 + 34 * highest), margin=margin)
+    names = [_beside(i, name, middle) for (i, name), middle in zip(places, middles, strict=True)]
+    sides = [16 + 7.5 * max((min(len(name), _LABEL) for name in columns[i]), default=0) for i in (0, 2)]
+    margin = {"l": sides[0], "r": sides[1], "t": 8, "b": 8}
+    return go.Figure(sankey).update_layout(**_LAYOUT, height=high + 16, margin=margin, annotations=names)
+
+
+def _columns(found: Paths) -> tuple[dict[str, int], ...]:
+    """Machines, needs and rules with their flows, from above: the most frequent first, and rules near their needs."""
+    totals = [dict[str, int]() for _ in range(3)]
+    for path in found.paths:
+        for total, name in zip(totals, (path.machine, path.need, path.rule), strict=True):
+            total[name] = total.get(name, 0) + path.flows
+    machines, needs, rules = (dict(sorted(total.items(), key=lambda one: (-one[1], one[0]))) for total in totals)
+    at = {name: n for n, name in enumerate(needs)}
+    lean = dict.fromkeys(rules, 0)
+    for path in found.paths:
+        lean[path.rule] += at[path.need] * path.flows
+    apart = (NO_RULE, NOT_TOLD)
+    near = sorted(rules, key=lambda name: (name in apart, lean[name] / rules[name], name))
+    return machines, needs, {name: rules[name] for name in near}
+
+
+def _middles(flows: Sequence[int], high: float, columns: Sequence[Mapping[str, int]]) -> Iterator[float]:
+    """How far below the top the middle of each node lies. Plotly makes nodes as tall as the longest column allows."""
+    scale = (high - _PAD * (max(map(len, columns)) - 1)) / max(sum(flows), 1)
+    room = (high - scale * sum(flows)) / len(flows)
+    top = room / 2
+    for each in flows:
+        yield min(max((top + scale * each / 2) / high, 0.001), 0.999)
+        top += scale * each + room
+
+
+def _beside(column: int, name: str, middle: float) -> dict[str, Any]:
+    """The name of a node: a machine's at its left, all others at the right."""
+    shift = _THICK / 2 + 4
+    return {
+        "name": "over" if column == 1 else "beside",
+        "text": text(name, _LABEL),
+        "x": (0, 0.5, 1)[column],
+        "xanchor": "left" if column else "right",
+        "xshift": shift if column else -shift,
+        "xref": "paper",
+        "y": 1 - middle,
+        "yref": "paper",
+        "yanchor": "middle",
+        "borderpad": 1,
+        "font": {"size": 12},
+        "showarrow": False,
+    }
 
 
 def matrix(pages: Sequence[PageFates]) -> go.Figure:

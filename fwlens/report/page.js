@@ -52,7 +52,7 @@
         const roles = { source: colour("soft"), need: colour("needed"), rule: colour("working"), left: colour("refused"), unclear: colour("quiet") };
         trace.node.color = trace.meta.roles.map((role) => roles[role]);
         trace.link.color = trace.link.target.map((target) => faint(trace.node.color[target]));
-        trace.textfont = { color: ink, size: 12 };
+        for (const name of layout.annotations) if (name.name === "over") name.bgcolor = `${paper}c0`;
       } else if (trace.type === "heatmap") {
         const steps = trace.meta.roles.length;
         trace.colorscale = trace.meta.roles.flatMap((role, i) => [[i / steps, colour(role)], [(i + 1) / steps, colour(role)]]);
@@ -90,7 +90,7 @@
     }, { rootMargin: "300px" });
     for (const place of places) { place.hidden = false; seen.observe(place); }
     const next = () => {
-      const place = places.find((each) => !drawn.has(each));
+      const place = places.find((each) => !drawn.has(each) && each.checkVisibility()); // a narrow page leaves some out
       if (place) { draw(place); soon(next); }
     };
     soon(next);

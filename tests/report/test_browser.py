@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page
+from playwright.sync_api import Browser, BrowserContext, Dialog, FloatRect, Locator, Page
 
 from fwlens.report import SHARED_SCRIPT, Artefact, Night, plot_library, render, words
+from fwlens.report.paths import paths
 from tests.hostile import HOSTILE
 from tests.report.nights import invented, quiet, sample
 
@@ -109,9 +110,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> str:
     return written(tmp_path_factory.mktemp("pages"), replace(sample(), artefacts=artefacts))
 
 
-def see_all(page: Page) -> None:
+def see_all(page: Page, charts: str = ".chart") -> None:
     """Scroll through the page, so that every chart is drawn."""
-    for chart in page.locator(".chart").all():
+    for chart in page.locator(charts).all():
         chart.scroll_into_view_if_needed()
         chart.locator(".main-svg").first.wait_for(state="attached")
 
@@ -333,9 +334,44 @@ def test_tables_have_captions_scopes_and_a_keyboard_reaches_everything(context: 
 def test_a_narrow_screen_scrolls_tables_and_never_the_page(browser: Browser, place: str) -> None:
     context = browser.new_context(viewport={"width": 360, "height": 740})
     seen = opened(context, place)
-    see_all(seen.page)
+    see_all(seen.page, ".chart:not(.wide)")
     assert seen.page.evaluate("document.documentElement.scrollWidth") <= 360
     context.close()
+
+
+def test_where_names_have_no_room_tables_stand_open_for_the_wide_charts_until_there_is(
+    context: BrowserContext, place: str
+) -> None:
+    seen = opened(context, place)
+    seen.page.set_viewport_size({"width": 400, "height": 900})
+    seen.page.reload()
+    see_all(seen.page, ".chart:not(.wide)")
+    charts, tables = seen.page.locator(".chart.wide:visible"), seen.page.locator("#caption-pages, #caption-paths")
+    assert (charts.count(), [table.is_visible() for table in tables.all()]) == (0, [True, True])
+    seen.page.set_viewport_size({"width": 1280, "height": 900})
+    see_all(seen.page)
+    assert (charts.count(), [table.is_visible() for table in tables.all()]) == (2, [False, False])
+    assert (seen.complaints, seen.violations()) == ([], [])
+
+
+def test_no_flow_runs_through_the_name_of_a_machine_or_a_rule(context: BrowserContext, place: str) -> None:
+    page = opened(context, place).page
+    see_all(page)
+    chart = page.locator("[data-chart=paths]")
+    links, nodes = boxes(chart.locator(".sankey-link")), boxes(chart.locator(".node-rect"))
+    beside = boxes(chart.locator(".annotation"))
+    names = dict(zip(chart.locator(".annotation").all_text_contents(), beside, strict=True))
+    left, right = min(box["x"] for box in links), max(box["x"] + box["width"] for box in links)
+    for one in paths(sample()).paths:
+        machine, rule = names[one.machine], names[one.rule]
+        assert 0 <= machine["x"] < machine["x"] + machine["width"] < left
+        assert right < rule["x"] < rule["x"] + rule["width"] <= 1280
+    middles = [sorted(box["y"] + box["height"] / 2 for box in found) for found in (beside, nodes)]
+    assert middles[0] == pytest.approx(middles[1], abs=2)
+
+
+def boxes(found: Locator) -> list[FloatRect]:
+    return [box for box in (each.bounding_box() for each in found.all()) if box]
 
 
 def test_a_print_has_everything_open_and_nothing_to_click(context: BrowserContext, place: str) -> None:

@@ -5,6 +5,7 @@ every text, links among it, so every text that is not ours is escaped here.
 """
 
 import html
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -14,9 +15,12 @@ from fwlens.report.needs import LETTERS, PageFates
 from fwlens.report.paths import NO_RULE, NOT_TOLD, Paths
 from fwlens.report.timeline import VERDICTS, Timeline
 from fwlens.report.words import anchor, plain
+from fwlens.requirement import Page
 
 _PATTERNS: Final = {"needed": "", "unexplained": "/", "refused": "x"}
 _LABEL: Final = 34
+_ROOM: Final = 46  # characters beside the matrix
+_END: Final = 18  # of an address, where a title does not tell pages apart
 _PAD: Final = 20  # pixels between the nodes of the flow chart: a name fits beside the thinnest
 _THICK: Final = 14
 _BARS: Final = 6  # room for so many bars at least
@@ -195,7 +199,7 @@ def matrix(pages: Sequence[PageFates]) -> go.Figure:
         showscale=False,
         meta={"roles": ["needed", "part", "working", "quiet", "quiet"]},
     )
-    labels = [text(page.page.title, 46) for page in reversed(pages)]
+    labels = [text(label, _ROOM) for label in reversed(_labels([page.page for page in pages]))]
     more = [
         {"x": widest - 0.4, "y": n, "text": f"+{len(page.fates) - widest}", "showarrow": False, "xanchor": "left"}
         for n, page in enumerate(reversed(pages))
@@ -216,3 +220,26 @@ def matrix(pages: Sequence[PageFates]) -> go.Figure:
             "zeroline": False,
         },
     )
+
+
+def _labels(pages: Sequence[Page]) -> list[str]:
+    """What each page is called beside the matrix: its title, and its address where that does not tell it apart."""
+    short = [_shortened(page.title, _ROOM) for page in pages]
+    often = Counter(short)
+    return [label if often[label] == 1 else _with_address(page) for label, page in zip(short, pages, strict=True)]
+
+
+def _with_address(page: Page) -> str:
+    address = page.url.removeprefix("https://")
+    end = address if len(address) <= _END else f"…{address[1 - _END :]}"
+    return f"{_shortened(page.title, _ROOM - 2 - len(end))}, {end}"
+
+
+def _shortened(title: str, longest: int) -> str:
+    """A title cut in its middle, between words where it has some: titles that begin alike end differently."""
+    if len(title) <= longest:
+        return title
+    end = title[-(longest * 2 // 5) :]
+    tail = end.partition(" ")[2] or end
+    head = title[: longest - 3 - len(tail) + 1]
+    return f"{head.rpartition(' ')[0] or head[:-1]} … {tail}"

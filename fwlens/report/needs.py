@@ -1,5 +1,6 @@
 """Knows how documented needs fared: blocked, working, both, or not seen, each alone and by the page that states it."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -66,19 +67,27 @@ def _fate(need: Requirement, seen: dict[str, int], *, with_allowed: bool) -> Fat
 
 
 def by_page(every: Sequence[Fate]) -> tuple[PageFates, ...]:
-    """The matrix: pages with blocked needs first. A need stands on each page that states it."""
-    pages: dict[str, tuple[Page, list[Fate]]] = {}
+    """The matrix: pages with blocked needs first. A need stands on each page that states it.
+
+    Sections of a page have titles of their own: it is called what most of its needs call it, the same on every night.
+    """
+    pages: dict[str, tuple[Counter[Page], list[Fate]]] = {}
     for fate in every:
         for page in dict.fromkeys((fate.need.page, *fate.need.also)):
-            rows = pages.setdefault(page.url, (page, []))[1]
+            titles, rows = pages.setdefault(page.url, (Counter(), []))
+            titles[page] += 1
             if not rows or rows[-1] is not fate:
                 rows.append(fate)
-    found = [PageFates(page, tuple(rows)) for page, rows in pages.values()]
+    found = [PageFates(_called(titles), tuple(rows)) for titles, rows in pages.values()]
 
     def blocked(one: PageFates) -> int:
         return len(one.of("blocked")) + len(one.of("blocked in part"))
 
     return tuple(sorted(found, key=lambda one: (-blocked(one), -len(one.of("working")), one.page.title, one.page.url)))
+
+
+def _called(titles: Counter[Page]) -> Page:
+    return min(titles, key=lambda page: (-titles[page], page.title, page.basis, page.read_on, page.dated))
 
 
 def sheet(every: Sequence[Fate]) -> Sheet:

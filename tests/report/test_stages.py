@@ -81,6 +81,47 @@ def test_every_need_is_blocked_working_or_never_seen_and_stands_on_each_page_tha
     assert [len(page.of("blocked")) for page in pages] == sorted((len(p.of("blocked")) for p in pages), reverse=True)
 
 
+def test_a_page_is_called_alike_whatever_was_blocked_by_what_most_of_its_needs_call_it() -> None:
+    night = sample()
+    conda = night.matched.filter(pl.col("requirement") == "packages/conda")
+    nights = [night, quiet(night), replace(night, matched=conda)]
+    called = [{one.page.url: one.page.title for one in needs.by_page(needs.fates(each))} for each in nights]
+    assert called[0] == called[1] == called[2]
+    assert called[0]["https://learn.microsoft.com/azure/machine-learning/how-to-access-azureml-behind-firewall"] == (
+        "Configure inbound and outbound network traffic"
+    )
+
+
+def test_labels_of_the_matrix_tell_all_pages_apart() -> None:
+    pages = needs.by_page(needs.fates(sample()))
+    labels = charts.matrix(pages).to_plotly_json()["layout"]["yaxis"]["ticktext"]
+    assert len(set(labels)) == len(labels) == len(pages)
+    assert [label for label in labels if label.startswith("Secure")] == [
+        "Secure an Azure Machine … virtual networks",
+        "Secure an Azure Machine … networks (SDK v1)",
+    ]
+    assert max(map(len, labels)) <= 46
+
+
+def test_pages_that_share_a_title_or_its_ends_are_told_apart_by_their_addresses() -> None:
+    title = "A title that is too long for {} the room that there is beside a chart"
+    given = [
+        ("Same", "x.example/a"),
+        ("Same", "x.example/b"),
+        (title.format(1), "x.example/c"),
+        (title.format(2), "x.example/" + "d" * 60),
+    ]
+    pages = [
+        needs.PageFates(replace(sample().needs[0].page, title=name, url=f"https://{url}"), ()) for name, url in given
+    ]
+    assert charts.matrix(pages).to_plotly_json()["layout"]["yaxis"]["ticktext"][::-1] == [
+        "Same, x.example/a",
+        "Same, x.example/b",
+        "A title that is too … a chart, x.example/c",
+        f"A title that is … a chart, …{'d' * 17}",
+    ]
+
+
 def test_without_allowed_entries_a_need_is_only_known_to_be_not_blocked() -> None:
     assert {fate.state for fate in needs.fates(sample(with_allowed=False))} == {"blocked", "not blocked"}
 

@@ -21,8 +21,10 @@ _ENDS: Final = (
     Column("events", "Entries", "number"),
 )
 _WHERE: Final = (
+    Column("address", "Name was at", "code"),
     *_SEEN,
     Column("direction", "Direction", "choice"),
+    Column("plane", "Denied at", "choice"),
     Column("device", "Device", "code"),
     Column("origin", "First written at", "code"),
 )
@@ -39,15 +41,17 @@ def over() -> pl.Expr:
 
 
 def _told(flows: pl.DataFrame) -> pl.DataFrame:
-    """Flows with what people look for: where to, over what, what denied them and where that is written."""
-    cause, rule = pl.col("cause").cast(pl.String), pl.col("rule")
+    """Flows with what people look for: where to, over what, what denied them and where that is written.
+
+    All that makes a flow another one is told, so that no two rows look alike.
+    """
     return flows.with_columns(
         destination=destination(),
+        address=pl.when(pl.col("dst_fqdn").is_not_null()).then("dst_ip"),
         service=over(),
         direction=pl.col("direction").cast(pl.String),
-        cause=cause,
+        cause=pl.col("cause").cast(pl.String),
         plane=pl.col("plane").cast(pl.String),
-        rule=pl.when(cause == "deny rule").then(rule),
     )
 
 

@@ -249,7 +249,7 @@ def test_a_saved_csv_runs_in_no_spreadsheet(context: BrowserContext, tmp_path: P
     page = opened(context, written(tmp_path, invented(lambda n: HOSTILE[n % size], unexplained=size))).page
     _, text = saved_as(page, page.locator("#sheet-unexplained").get_by_role("button", name="Save as CSV"))
     cells = [cell for row in csv.reader(io.StringIO(text, newline="")) for cell in row]
-    assert len(cells) == 12 * (size + 1)
+    assert len(cells) == 14 * (size + 1)
     assert [cell for cell in cells if cell.lstrip().startswith(("=", "+", "-", "@"))] == []
 
 

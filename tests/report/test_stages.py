@@ -19,7 +19,7 @@ from fwlens.report import beside, charts, missing, needs, paths, sheets, timelin
 from fwlens.report.content import TIMELINE, Night
 from fwlens.report.timeline import Bar, Timeline
 from tests.hostile import HOSTILE
-from tests.report.nights import START, flows, invented, quiet, rule, sample
+from tests.report.nights import NEAR, START, flows, invented, quiet, rule, sample
 
 
 def slots(*rows: tuple[datetime, str, int]) -> pl.DataFrame:
@@ -220,6 +220,34 @@ def test_machines_times_services_add_up_to_all_denied_flows() -> None:
         assert frame[name].sum() == night.answer.verdicts[name].flows
     assert frame["events"].sum() == night.answer.blocked.events
     assert "10.20.1.4" in set(frame.filter(pl.col("direction") == "inbound")["machine"])
+
+
+_ENDS = ("10.0.0.4", "10.0.0.5", None)
+_DIFFERENT = {
+    "src_ip": _ENDS[:2],
+    "dst_ip": _ENDS,
+    "dst_fqdn": ("a.example", "b.example", None),
+    "dst_port": (443, 8443, None),
+    "protocol": ("tcp", "https"),
+    "direction": ("inbound", "outbound"),
+    "cause": ("no rule", "deny rule", "no host name"),
+    "rule": ("a", "b", None),
+    "plane": ("azure-firewall", "nsg"),
+    "device": ("x", "y", None),
+}
+
+
+@pytest.mark.parametrize("column", _DIFFERENT)
+@pytest.mark.parametrize("verdict", ["unexplained", "refused"])
+def test_rows_of_flows_that_differ_in_anything_look_different(verdict: str, column: str) -> None:
+    same = {name: [values[0]] * len(_DIFFERENT[column]) for name, values in _DIFFERENT.items()}
+    texts = {name: pl.Series(list(values)) for name, values in {**same, column: _DIFFERENT[column]}.items()}
+    told = flows(len(_DIFFERENT[column]), verdict, "w{}".format, **texts)
+    near = pl.Series([[]] * told.height, dtype=NEAR)
+    night = invented()
+    night = replace(night, answer=replace(night.answer, unexplained=told.with_columns(near=near), refused=told))
+    table = getattr(sheets, verdict)(night).frame.select(pl.exclude("events", "first_seen", "last_seen", "origin"))
+    assert table.unique().height == told.height
 
 
 def test_near_misses_and_reasons_are_in_words() -> None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 ALLOWED: Final = "allowed: counted, not decoded (--with-allowed decodes it)"
+OUTSIDE: Final = "outside the "
+"""How every reason begins that a row has another time than was asked for."""
 UNACCOUNTED: Final = "not accounted for: a fault in fwlens, please report it"
 
 
@@ -50,6 +52,21 @@ class Ledger:
     def rows_set_aside(self) -> int:
         """Those that were not; each has a reason."""
         return sum(account.rows_set_aside for account in self.inputs)
+
+
+def unblocked(ledger: Ledger) -> str:
+    """What is known where no flow was blocked, in a sentence: rows of another time, or of no use, tell nothing."""
+    read = f"{ledger.rows_read:,} {'row' if ledger.rows_read == 1 else 'rows'} read"
+    allowed = sum(entry.rows for entry in ledger.set_aside if entry.reason == ALLOWED)
+    outside = sum(entry.rows for entry in ledger.set_aside if entry.reason.startswith(OUTSIDE))
+    if not ledger.rows_read:
+        return "No rows were read, so nothing is known."
+    if outside and not ledger.rows_used:
+        lies = "lies" if outside == ledger.rows_read else "is known to lie"
+        return f"None of {read} {lies} in the time that was asked for."
+    if not ledger.rows_used and not allowed:
+        return f"0 of {read} could be used, so nothing is known."
+    return f"Nothing was blocked in {read}."
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from fwlens import address
 from fwlens.answer import Answer, destination
 from fwlens.errors import FwlensError
 from fwlens.flow import service
-from fwlens.ledger import ALLOWED, Ledger
+from fwlens.ledger import ALLOWED, Ledger, unblocked
 from fwlens.proof import Certificate, Trial
 from fwlens.requirement import Catalog, Requirement
 from fwlens.rule import Endpoint, Recommendation, Service, Unsaid
@@ -80,7 +80,7 @@ def recommendations(answer: Answer) -> str:
 def _verdict(answer: Answer) -> str:
     blocked = answer.blocked
     if not blocked.flows:
-        return f"No blocked flows in {plural(answer.ledger.rows_read, 'row')} read.\n"
+        return f"{unblocked(answer.ledger)}\n"
     needed, unexplained, refused = (answer.verdicts[name] for name in ("needed", "unexplained", "refused"))
     said = len(answer.recommendations)
     fix = f"{plural(said, 'rule')} {'allows' if said == 1 else 'allow'} them" if said else "no rule can hold them"

@@ -2,7 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fwlens.ledger import UNACCOUNTED, Account, Ledger, SetAside, Share, add_up, together
+from fwlens.ledger import ALLOWED, UNACCOUNTED, Account, Ledger, SetAside, Share, add_up, together, unblocked
+from fwlens.source import crowd
+from fwlens.store import account
 
 
 def share(path: str, read: int, used: int, *aside: tuple[str, int, int], formats: tuple[str, ...] = ("azfw",)) -> Share:
@@ -105,3 +107,30 @@ def test_an_input_that_was_read_in_pieces_has_one_account() -> None:
         Ledger((Account("a", "azfw, traffic", 2, 2, 0),), ()),
     ]
     assert together(pieces) == Ledger((Account("a", "azfw, traffic", 9, 5, 4),), (SetAside("x", 4, "a@9:9"),), ("T",))
+
+
+@pytest.mark.parametrize(
+    ("used", "aside", "said"),
+    [
+        (0, {}, "No rows were read, so nothing is known."),
+        (9, {"malformed: not JSON": 2}, "Nothing was blocked in 11 rows read."),
+        (0, {ALLOWED: 1}, "Nothing was blocked in 1 row read."),
+        (0, {ALLOWED: 1000, "malformed: not JSON": 234}, "Nothing was blocked in 1,234 rows read."),
+        (0, {"malformed: not JSON": 16}, "0 of 16 rows read could be used, so nothing is known."),
+        (0, {crowd._OUTSIDE: 436}, "None of 436 rows read lies in the time that was asked for."),
+        (0, {account.OUTSIDE: 3}, "None of 3 rows read lies in the time that was asked for."),
+        (
+            0,
+            {crowd._OUTSIDE: 436, ALLOWED: 68},
+            "None of 504 rows read is known to lie in the time that was asked for.",
+        ),
+        (0, {"alert": 1, crowd._OUTSIDE: 1}, "None of 2 rows read is known to lie in the time that was asked for."),
+        (1, {crowd._OUTSIDE: 9}, "Nothing was blocked in 10 rows read."),
+    ],
+)
+def test_where_nothing_was_blocked_it_is_said_whether_that_is_known(
+    used: int, aside: dict[str, int], said: str
+) -> None:
+    read = used + sum(aside.values())
+    entries = tuple(SetAside(reason, rows, "a:1") for reason, rows in aside.items())
+    assert unblocked(Ledger((Account("a", "azfw", read, used, read - used),), entries)) == said

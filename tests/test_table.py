@@ -56,7 +56,7 @@ def test_an_answer_looks_like_this(name: str, ask: run.Ask, request: pytest.Fixt
 
 def test_no_blocked_flow_is_said_in_a_line() -> None:
     assert text_of([Seen(host="pypi.org", action="Allow")]) == (
-        "No blocked flows in 9 rows read.\n\n"
+        "Nothing was blocked in 9 rows read.\n\n"
         "Read 9 rows of 1 file: 7 used, 2 set aside.\n"
         "            2  malformed: not JSON (first: night.jsonl:4)\n"
     )

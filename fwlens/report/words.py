@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import quote
 
 from fwlens.answer import Answer
+from fwlens.ledger import unblocked
 
 PLATFORMS: Final = {
     "azure-firewall": "Azure Firewall",
@@ -73,10 +74,7 @@ def and_more(values: Iterable[str], most: int) -> str:
 def verdict(answer: Answer) -> str:
     """The answer in one sentence."""
     if not answer.blocked.flows:
-        rows = answer.ledger.rows_read
-        return (
-            f"Nothing was blocked in {plural(rows, 'row')} read." if rows else "No rows were read, so nothing is known."
-        )
+        return unblocked(answer.ledger)
     needed, unexplained, refused = (answer.verdicts[name].flows for name in ("needed", "unexplained", "refused"))
     if not needed:
         start = "No blocked flow is a documented need"

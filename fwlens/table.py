@@ -1,4 +1,5 @@
-"""Knows how answers look as plain text in a terminal: at most `WIDTH` columns, the verdict first."""
+"""Knows how answers look as plain text: sentences in at most `WIDTH` columns, tables in as many as there are (None: in
+as many as they need), the verdict first."""
 
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -23,16 +24,16 @@ WIDTH: Final = 100
 _MOST: Final = 10
 
 
-def columns(header: Sequence[str], rows: Iterable[Sequence[object]], width: int = WIDTH) -> str:
-    """Rows under a header, columns aligned, numbers to the right; the last column is cut to the width with `…`."""
+def columns(header: Sequence[str], rows: Iterable[Sequence[object]], width: int | None = WIDTH) -> str:
+    """Rows under a header, columns aligned, numbers to the right; the widest columns are cut to the width with `…`."""
     cells = [[_cell(value) for value in row] for row in rows]
     if not cells:
         return ""
     sizes = [max(len(line[i]) for line in [list(header), *cells]) for i in range(len(header))]
-    spare = width - sum(sizes) - 2 * (len(sizes) - 1)
-    for i in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
-        cut = min(-min(spare, 0), max(sizes[i] - 12, 0))
-        sizes[i], spare = sizes[i] - cut, spare + cut
+    room = sum(sizes) if width is None else width - 2 * (len(sizes) - 1)
+    for left, i in zip(range(len(sizes), 0, -1), sorted(range(len(sizes)), key=lambda i: sizes[i]), strict=True):
+        sizes[i] = min(sizes[i], max(room // left, 1))  # what narrow columns leave is for the wide ones
+        room -= sizes[i]
     numeric = [all(line[i].replace(",", "").isdigit() for line in cells) for i in range(len(header))]
     lines = []
     for line in [list(header), *cells]:
@@ -61,7 +62,7 @@ def clock(when: datetime | None) -> str:
     return "-" if when is None else when.strftime("%Y-%m-%d %H:%M")
 
 
-def recommendations(answer: Answer) -> str:
+def recommendations(answer: Answer, width: int | None = WIDTH) -> str:
     """The answer as text: how many flows were blocked and are documented, which rules allow them, and the rest."""
     parts = [_verdict(answer)]
     beyond = answer.certificate.surplus_of
@@ -69,11 +70,11 @@ def recommendations(answer: Answer) -> str:
     parts += [
         certificate(answer.certificate),
         _unsaid(answer.unsaid),
-        _unexplained(answer),
-        _refused(answer),
+        _unexplained(answer, width),
+        _refused(answer, width),
         _notes(answer),
     ]
-    parts += [_set_aside(answer.ledger), _next(answer)]
+    parts += [_set_aside(answer.ledger, width), _next(answer)]
     return "\n".join(part for part in parts if part)
 
 
@@ -166,10 +167,12 @@ def _unsaid(unsaid: Sequence[Unsaid]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _listed(title: str, header: Sequence[str], rows: Sequence[Sequence[object]], total: int = 0) -> str:
+def _listed(
+    title: str, header: Sequence[str], rows: Sequence[Sequence[object]], width: int | None, total: int = 0
+) -> str:
     total = total or len(rows)
     shown = f"{title} ({_MOST} of {total:,}, the most frequent)" if total > _MOST else f"{title} ({total:,})"
-    return f"{shown}\n{columns(header, rows[:_MOST])}"
+    return f"{shown}\n{columns(header, rows[:_MOST], width)}"
 
 
 def _flows(frame: pl.DataFrame, last: pl.Expr) -> list[tuple[object, ...]]:
@@ -179,24 +182,24 @@ def _flows(frame: pl.DataFrame, last: pl.Expr) -> list[tuple[object, ...]]:
     )
 
 
-def _unexplained(answer: Answer) -> str:
+def _unexplained(answer: Answer, width: int | None) -> str:
     rows = answer.unexplained
     if not rows.height:
         return ""
     first = pl.col("near").list.first()
     near = pl.format("{}: {}", first.struct.field("requirement"), first.struct.field("why"))
     header = ("from", "to", "over", "entries", "nearest need")
-    return _listed("Not documented, no rule", header, _flows(rows, near), rows.height)
+    return _listed("Not documented, no rule", header, _flows(rows, near), width, rows.height)
 
 
-def _refused(answer: Answer) -> str:
+def _refused(answer: Answer, width: int | None) -> str:
     rows = answer.refused
     if not rows.height:
         return ""
     header = ("from", "to", "over", "entries", "refused because of")
     cause = pl.col("cause").cast(pl.String)
     why = pl.when(cause == "deny rule").then(pl.format("rule {}", "rule")).otherwise(cause)
-    return _listed("Refused, never a rule", header, _flows(rows, why), rows.height)
+    return _listed("Refused, never a rule", header, _flows(rows, why), width, rows.height)
 
 
 def _notes(answer: Answer) -> str:
@@ -223,7 +226,7 @@ def curve(steps: Sequence[tuple[int, int]], *, as_json: bool) -> bytes:
     return (columns(("rules", "surplus"), steps) + said).encode()
 
 
-def trials(found: Sequence[Trial]) -> str:
+def trials(found: Sequence[Trial], width: int | None = WIDTH) -> str:
     """A back-test as text: a line per trial, the last day first, then what the last one missed."""
     rows = [
         (
@@ -238,11 +241,11 @@ def trials(found: Sequence[Trial]) -> str:
     ]
     header = ("tried on (UTC)", "rules", "needed", "missed", "idle rules", "surplus")
     missed = [(source, destination, over) for source, destination, over in found[0].tried.missed]
-    listed = _listed("Missed on the last span", ("from", "to", "over"), missed) if missed else ""
-    return columns(header, rows) + ("\n" if listed else "") + listed
+    listed = _listed("Missed on the last span", ("from", "to", "over"), missed, width) if missed else ""
+    return columns(header, rows, width) + ("\n" if listed else "") + listed
 
 
-def _set_aside(ledger: Ledger) -> str:
+def _set_aside(ledger: Ledger, width: int | None) -> str:
     lines = [
         f"Read {plural(ledger.rows_read, 'row')} of {plural(len(ledger.inputs), 'file')}: "
         f"{ledger.rows_used:,} used, {ledger.rows_set_aside:,} set aside."
@@ -250,8 +253,8 @@ def _set_aside(ledger: Ledger) -> str:
     for entry in ledger.set_aside:
         line = f"    {entry.rows:>9,}  {entry.reason}"
         where = "" if entry.reason == ALLOWED else f" (first: {entry.first})"
-        if len(line + where) > WIDTH:
-            room = WIDTH - 24
+        if width and len(line + where) > width:
+            room = max(width - 24, 12)
             place = entry.first if len(entry.first) <= room else f"…{entry.first[1 - room :]}"
             where = f"\n{' ' * 15}(first: {place})"
         lines.append(line + where)
@@ -266,14 +269,14 @@ def _next(answer: Answer) -> str:
     return ""
 
 
-def catalog(known: Catalog) -> str:
+def catalog(known: Catalog, width: int | None = WIDTH) -> str:
     """The catalogue as a table: id, who says it, level, the first way, profiles."""
     rows = []
     for one in known.requirements:
         way = one.ways[0]
         to = f"{'from ' if one.direction == 'inbound' else ''}{_join(way.peers, 2)} {_join(way.over, 3)}"
         rows.append((one.id, one.basis, one.level, to, ", ".join(one.when) or "all"))
-    return columns(("need", "layer", "level", "to", "profiles"), rows)
+    return columns(("need", "layer", "level", "to", "profiles"), rows, width)
 
 
 def requirement(one: Requirement, known: Catalog) -> str:
@@ -302,7 +305,7 @@ def requirement(one: Requirement, known: Catalog) -> str:
     return "\n".join(lines) + "\n"
 
 
-def flows_as_text(rows: pl.DataFrame, ledger: Ledger) -> bytes:
+def flows_as_text(rows: pl.DataFrame, ledger: Ledger, width: int | None = WIDTH) -> bytes:
     """Flows as a table, most log entries first; MATCHED rows show their verdict and requirement too."""
     shown = service(pl.col("protocol"), pl.col("dst_port"))
     extra = ["verdict", "requirement"] if "verdict" in rows.columns else ["cause", "rule"]
@@ -310,10 +313,11 @@ def flows_as_text(rows: pl.DataFrame, ledger: Ledger) -> bytes:
         "action", "src_ip", destination(), shown.alias("service"), "events", *extra
     )
     header = ("action", "from", "to", "over", "entries", *extra)
-    return (columns(header, picked.rows()) + ("\n" if rows.height else "") + _set_aside(ledger)).encode()
+    told = columns(header, picked.rows(), width) + ("\n" if rows.height else "")
+    return (told + _set_aside(ledger, width)).encode()
 
 
-def tags(text: str, known: ServiceTags) -> str:
+def tags(text: str, known: ServiceTags, width: int | None = WIDTH) -> str:
     """The service tags of an address, the most specific first. Raises FwlensError for what is no address."""
     number = address.parse(pl.Series([text]))["number"]
     if number.null_count():
@@ -330,4 +334,4 @@ def tags(text: str, known: ServiceTags) -> str:
     said = f"Service-tag file of the {known.cloud} cloud, change number {known.change_number}.\n"
     if not rows:
         return f"{text} belongs to no service tag.\n{said}"
-    return columns(("tag", "addresses", "usable with", ""), rows) + said
+    return columns(("tag", "addresses", "usable with", ""), rows, width) + said

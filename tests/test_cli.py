@@ -5,6 +5,8 @@ import json
 import os
 import subprocess
 import sys
+import termios
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,8 +27,8 @@ def fwlens(*words: str, stdin: bytes = b"", **env: str) -> subprocess.CompletedP
     return subprocess.run(command, input=stdin, capture_output=True, env={**os.environ, **env}, check=False, cwd=ROOT)
 
 
-def said(*words: str, stdin: bytes = b"") -> tuple[int, str, str]:
-    done = fwlens(*words, stdin=stdin)
+def said(*words: str, stdin: bytes = b"", **env: str) -> tuple[int, str, str]:
+    done = fwlens(*words, stdin=stdin, **env)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
@@ -46,12 +48,12 @@ def test_a_standard_output_that_takes_nothing_is_told_in_a_sentence() -> None:
 
 def test_a_standard_error_that_is_closed_takes_nothing_from_the_answer() -> None:
     words = ["sh", "-c", '"$@" 2>&-', "sh", PROGRAM, "recommend", SAMPLES]
-    done = subprocess.run(words, stdout=subprocess.PIPE, check=False)
+    done = subprocess.run(words, stdout=subprocess.PIPE, check=False, env={**os.environ})
     assert (done.returncode, done.stdout) == (0, fwlens("recommend", SAMPLES).stdout)
 
 
 def test_the_sample_night_is_told_in_at_most_100_columns_the_verdict_first() -> None:
-    code, out, err = said("recommend", "sample_logs/")
+    code, out, err = said("recommend", "sample_logs/", COLUMNS="100")
     assert (code, err) == (0, HINT)
     lines = out.splitlines()
     assert lines[:3] == [
@@ -84,8 +86,50 @@ def test_the_same_logs_in_any_order_give_the_same_bytes() -> None:
     assert forth.stdout == fwlens("recommend", "sample_logs/", "--format", "json").stdout
 
 
+NEAR = "10.20.1.6      huggingface.co.models-mirror.example  https/443          6  hf/hub: begins like huggingface.co and is another name"
+
+
+@pytest.mark.parametrize(
+    ("columns", "line"),
+    [
+        ("", NEAR),
+        ("wide", NEAR),
+        ("0", NEAR),
+        ("200", NEAR),
+        ("100", "10.20.1.6      huggingface.co.models-mirror.…  https/443          6  hf/hub: begins like huggingfac…"),
+        ("70", "10.20.1.6      huggingface.co…  https/443          6  hf/hub: begins …"),
+    ],
+)
+def test_a_table_is_as_wide_as_there_are_columns_and_whole_where_nothing_says_how_many(columns: str, line: str) -> None:
+    code, out, _ = said("recommend", "sample_logs/", COLUMNS=columns)
+    assert (code, [each for each in out.splitlines() if each.startswith("10.20.1.6 ")]) == (0, [line])
+
+
+def test_a_table_in_a_file_is_whole_whatever_the_terminal_is(tmp_path: Path) -> None:
+    file = tmp_path / "night.txt"
+    assert said("recommend", "sample_logs/", "-o", str(file), COLUMNS="70")[0] == 0
+    assert NEAR in file.read_text("utf-8").splitlines()
+
+
+def test_a_terminal_is_asked_how_wide_it_is() -> None:
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, 70))
+    env = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    command = [PROGRAM, "flows", DENIED]
+    done = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.DEVNULL, env=env)
+    os.close(theirs)
+    shown = b""
+    with suppress(OSError):  # what Linux says when the other end is closed
+        while piece := os.read(ours, 65_536):
+            shown += piece
+    os.close(ours)
+    lines = shown.decode().splitlines()
+    assert (done.wait(), lines[0]) == (0, "action  from        to           over        entries  cause       rule")
+    assert max(len(line) for line in lines if line.startswith("Deny")) <= 70
+
+
 def test_a_subnet_that_was_given_is_no_hint_any_more_and_each_rule_says_what_it_takes_in() -> None:
-    code, out, err = said("recommend", "sample_logs/", "--subnet", "10.20.1.0/24")
+    code, out, err = said("recommend", "sample_logs/", "--subnet", "10.20.1.0/24", COLUMNS="100")
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert "Certificate: complete, sound, irredundant; 6 rules, the fewest possible; surplus 5,326." in lines

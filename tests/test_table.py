@@ -108,12 +108,25 @@ _ROWS = st.integers(1, 6).flatmap(
 )
 
 
-@given(_ROWS)
-def test_no_table_is_wider_than_100_columns(rows: list[list[Any]]) -> None:
+@given(_ROWS, st.integers(20, 200))
+def test_no_table_is_wider_than_its_columns_and_none_loses_a_word_that_has_room(
+    rows: list[list[Any]], width: int
+) -> None:
     header = ["column"] * len(rows[0])
-    lines = table.columns(header, rows).splitlines()
-    assert len(lines) == len(rows) + 1
-    assert max(map(len, lines)) <= 100
+    lines, whole = (table.columns(header, rows, room).splitlines() for room in (width, None))
+    assert len(lines) == len(whole) == len(rows) + 1
+    assert max(map(len, lines)) <= width
+    assert not any("…" in line for line in whole if "…" not in str(rows))
+    if max(map(len, whole)) <= width:
+        assert lines == whole
+
+
+def test_narrow_columns_are_whole_and_wide_ones_share_what_is_left() -> None:
+    rows = [("a", "b" * 50, 1234, "c" * 30)]
+    assert table.columns(("x", "y", "n", "z"), rows, 40) == (
+        "x  y                   n  z\na  bbbbbbbbbbbbb…  1,234  ccccccccccccc…\n"
+    )
+    assert table.columns(("x", "y", "n", "z"), rows, 80).splitlines()[1] == f"a  {'b' * 37}…  1,234  {'c' * 30}"
 
 
 @cache

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from fwlens.cli.terminal import Progress, leave, put, tell
+from fwlens.cli.terminal import Progress, leave, put, room, tell
 from fwlens.cli.words import Breadth, PlatformName
 from fwlens.errors import FwlensError
 from fwlens.twin import Twin, beside
@@ -136,7 +136,7 @@ def plainly(ask: "Ask", output: Path | None, *, as_json: bool, check: bool, twin
 
     found = matched_of(ask, twin)
     said, _ = run.answered(ask, found)
-    put(answer.json_of(said) if as_json else table.recommendations(said).encode(), output)
+    put(answer.json_of(said) if as_json else table.recommendations(said, room(output)).encode(), output)
     advise(ask, found)
     leave(found.flows, check=check and bool(said.recommendations or said.unsaid))
 

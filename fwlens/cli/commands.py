@@ -46,7 +46,7 @@ from fwlens.cli.query import query_app
 from fwlens.cli.report import report
 from fwlens.cli.runs import config_app, runs_app
 from fwlens.cli.scale import put_flows, scale_app
-from fwlens.cli.terminal import leave, put, tell
+from fwlens.cli.terminal import leave, put, room, tell
 
 app = typer.Typer(
     help="From denied flows in Azure's network logs to the fewest documented allow rules. "
@@ -168,7 +168,7 @@ def flows(
     elif form is FlowsForm.JSON:
         put(answer.json_of_flows(read.rows, read.ledger), output)
     else:
-        put(table.flows_as_text(read.rows, read.ledger), output)
+        put(table.flows_as_text(read.rows, read.ledger, room(output)), output)
     leave(read)
 
 
@@ -198,7 +198,7 @@ def match(
     if form is Form.JSON:
         put(answer.json_of_flows(found.rows, found.flows.ledger, answer.MATCHED_SCHEMA), output)
     else:
-        put(table.flows_as_text(found.rows, found.flows.ledger), output)
+        put(table.flows_as_text(found.rows, found.flows.ledger, room(output)), output)
     tell(run.advice(found))
     leave(found.flows)
 
@@ -277,7 +277,7 @@ def backtest(
     learned, tried = run.how_long(train), run.how_long(test)
     read = flows_of(ask, every=tests.slot(learned, tried), reach=learned + tried)
     found = list(tests.trials(ask, read, learned, tried))
-    put(answers.trials_to_json(found) if form is Form.JSON else table.trials(found).encode(), output)
+    put(answers.trials_to_json(found) if form is Form.JSON else table.trials(found, room(output)).encode(), output)
     leave(read)
 
 

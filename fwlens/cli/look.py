@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fwlens.cli.options import Catalogs, Form, Format, Output
-from fwlens.cli.terminal import put, say
+from fwlens.cli.terminal import put, room, say
 
 catalog_app = typer.Typer(help="What documents say is needed.", no_args_is_help=True, rich_markup_mode=None)
 tags_app = typer.Typer(help="Service tags of addresses.", no_args_is_help=True, rich_markup_mode=None)
@@ -20,7 +20,10 @@ def catalog_list(catalog: Catalogs = None, form: Format = Form.TABLE, output: Ou
     from fwlens import table
 
     known = catalogs.load(catalog or ())
-    put(catalogs.to_json(known.requirements) if form is Form.JSON else table.catalog(known).encode(), output)
+    put(
+        catalogs.to_json(known.requirements) if form is Form.JSON else table.catalog(known, room(output)).encode(),
+        output,
+    )
 
 
 @catalog_app.command("show")
@@ -64,4 +67,4 @@ def tags_show(
     """Every service tag that an address belongs to, the most specific first."""
     from fwlens import table, tags
 
-    put(table.tags(address, tags.read(service_tags)).encode(), None)
+    put(table.tags(address, tags.read(service_tags), room()).encode(), None)

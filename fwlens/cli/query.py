@@ -7,7 +7,7 @@ import typer
 
 from fwlens.cli.options import Form, Format, Output
 from fwlens.cli.query_run import query_run
-from fwlens.cli.terminal import put
+from fwlens.cli.terminal import put, room
 from fwlens.errors import FwlensError
 
 query_app = typer.Typer(
@@ -32,7 +32,7 @@ def query_list(form: Format = Form.TABLE, output: Output = None) -> None:
     known = query.every()
     if form is Form.TABLE:
         rows = [(one.name, one.table or "all of them", one.title) for one in known]
-        put(table.columns(("query", "table", "what it tells"), rows, WIDTH).encode(), output)
+        put(table.columns(("query", "table", "what it tells"), rows, room(output, WIDTH)).encode(), output)
         return
     told = [
         {

@@ -11,7 +11,7 @@ import typer
 
 from fwlens.cli.afar import DAY, Afar, answers, reading, window
 from fwlens.cli.options import Form, Format, Output, Since, Until
-from fwlens.cli.terminal import put
+from fwlens.cli.terminal import put, room
 from fwlens.errors import FwlensError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def query_run(
         put(as_sent(found), output)
         return
     header, rows = as_table(found)
-    put(table.columns(header, rows, WIDTH).encode() or b"No rows.\n", output)
+    put(table.columns(header, rows, room(output, WIDTH)).encode() or b"No rows.\n", output)
 
 
 def _moment(values: "dict[str, Value]", name: str, otherwise: datetime | None) -> datetime | None:

@@ -10,7 +10,7 @@ import typer
 
 from fwlens.cli.nightly import CONFIG, Config, settings_of, store_options
 from fwlens.cli.options import Form, Format
-from fwlens.cli.terminal import put, tell
+from fwlens.cli.terminal import put, room, tell
 from fwlens.errors import FwlensError, plain
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def list_runs(config: Config = CONFIG, store: StorePlace = None, form: Format = 
          one.rows_read, clock(one.finished))
         for one in runs
     ]  # fmt: skip
-    put((columns(head, rows, width=120) or f"No runs yet in {place.uri}.\n").encode(), None)
+    put((columns(head, rows, room()) or f"No runs yet in {place.uri}.\n").encode(), None)
 
 
 @runs_app.command("show")
@@ -84,7 +84,7 @@ def show_run(
         (row["rule"], ", ".join(row["needs"]), ", ".join(row["destinations"]), ", ".join(row["services"]))
         for row in rules.iter_rows(named=True)
     ]
-    put("\n".join([*map(plain, lines), "", columns(("rule", "needs", "to", "over"), rows)]).encode(), None)
+    put("\n".join([*map(plain, lines), "", columns(("rule", "needs", "to", "over"), rows, room())]).encode(), None)
 
 
 def _found(runs: "Sequence[Run]", run: str) -> "Run":
@@ -116,7 +116,7 @@ def check(config: Config = CONFIG) -> None:
     settings = settings_of(config, {})
     _, said = read(config, optional=config == CONFIG)
     rows = list(shown(settings, lambda name: config.name if name in said else "default"))
-    put(columns(("option", "value", "from"), rows).encode(), None)
+    put(columns(("option", "value", "from"), rows, room()).encode(), None)
     variable = settings.webhook_variable
     is_set = "is set" if os.environ.get(variable) else "is not set"
     tell([f"The webhook's address comes from the environment variable {variable}, which {is_set}."])

@@ -1,5 +1,6 @@
 """Knows the terminal: the artefact goes to standard output or a file, everything else to standard error."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -71,6 +72,18 @@ class Windows:
 
     def __exit__(self, *_: object) -> None:
         self._close()
+
+
+def room(output: Path | None = None, least: int = 1) -> int | None:
+    """How wide a table may be: as the terminal is, or as COLUMNS says; a file and a pipe take it whole (None)."""
+    if output is not None:
+        return None
+    said = os.environ.get("COLUMNS", "")
+    try:
+        width = (int(said) if said.isdecimal() else 0) or os.get_terminal_size(sys.stdout.fileno()).columns
+    except (OSError, ValueError, AttributeError):  # no terminal, closed
+        return None
+    return max(width, least) if width > 0 else None
 
 
 def put(artefact: bytes | Iterable[bytes], output: Path | None) -> None:

@@ -170,22 +170,35 @@ def _unsaid(unsaid: Sequence[Unsaid]) -> str:
 def _listed(
     title: str, header: Sequence[str], rows: Sequence[Sequence[object]], width: int | None, total: int = 0
 ) -> str:
+    if not rows:
+        return ""
     total = total or len(rows)
     shown = f"{title} ({_MOST} of {total:,}, the most frequent)" if total > _MOST else f"{title} ({total:,})"
     return f"{shown}\n{columns(header, rows[:_MOST], width)}"
 
 
 def _flows(frame: pl.DataFrame, last: pl.Expr) -> list[tuple[object, ...]]:
-    shown = service(pl.col("protocol"), pl.col("dst_port"))
-    return (
-        frame.head(_MOST).select("src_ip", destination(), shown.alias("service"), "events", last.alias("last")).rows()
+    """The most frequent flows; the last column of those that would look alike says what makes them differ."""
+    name, device = pl.col("dst_fqdn"), pl.col("device").str.split("/").list.last()
+    details = {
+        "at {}": pl.when(name.is_not_null()).then(pl.col("dst_ip")),
+        "{}": pl.col("direction").cast(pl.String),
+        "denied by {}": pl.coalesce("rule", pl.col("cause").cast(pl.String)),
+        "seen at {}": pl.coalesce(device, pl.col("plane").cast(pl.String)),
+    }
+    shown = frame.head(_MOST).with_columns(
+        to=destination(), over=service(pl.col("protocol"), pl.col("dst_port")), last=last
     )
+    key = ("src_ip", "to", "over", "last")
+    apart = [
+        pl.when(detail.n_unique().over(key) > 1).then(pl.format(words, detail)) for words, detail in details.items()
+    ]
+    told = pl.concat_str(pl.col("last"), *apart, separator=", ", ignore_nulls=True)
+    return shown.select("src_ip", "to", "over", "events", pl.when(told != "").then(told)).rows()
 
 
 def _unexplained(answer: Answer, width: int | None) -> str:
     rows = answer.unexplained
-    if not rows.height:
-        return ""
     first = pl.col("near").list.first()
     near = pl.format("{}: {}", first.struct.field("requirement"), first.struct.field("why"))
     header = ("from", "to", "over", "entries", "nearest need")
@@ -194,8 +207,6 @@ def _unexplained(answer: Answer, width: int | None) -> str:
 
 def _refused(answer: Answer, width: int | None) -> str:
     rows = answer.refused
-    if not rows.height:
-        return ""
     header = ("from", "to", "over", "entries", "refused because of")
     cause = pl.col("cause").cast(pl.String)
     why = pl.when(cause == "deny rule").then(pl.format("rule {}", "rule")).otherwise(cause)
@@ -241,7 +252,7 @@ def trials(found: Sequence[Trial], width: int | None = WIDTH) -> str:
     ]
     header = ("tried on (UTC)", "rules", "needed", "missed", "idle rules", "surplus")
     missed = [(source, destination, over) for source, destination, over in found[0].tried.missed]
-    listed = _listed("Missed on the last span", ("from", "to", "over"), missed, width) if missed else ""
+    listed = _listed("Missed on the last span", ("from", "to", "over"), missed, width)
     return columns(header, rows, width) + ("\n" if listed else "") + listed
 
 

@@ -62,6 +62,31 @@ def test_no_blocked_flow_is_said_in_a_line() -> None:
     )
 
 
+def test_flows_that_differ_look_different_by_what_makes_them_differ() -> None:
+    evil = Seen(host="update.malware.example", cause="threat intelligence")
+    odd = Seen(ip="192.0.2.9", service="tcp/25", device="/subscriptions/0/azurefirewalls/hub", cause="no rule")
+    lines = text_of(
+        [
+            replace(evil, events=3),
+            replace(evil, ip="198.51.100.66", events=2),
+            replace(evil, src="10.20.1.5"),
+            replace(odd, events=9),
+            replace(odd, cause="deny rule", rule="DenyMail", events=8),
+            replace(odd, device="/subscriptions/0/azurefirewalls/spoke", events=7),
+            replace(odd, direction="inbound", events=6),
+        ]
+    ).splitlines()
+    assert [line for line in lines if line.startswith("10.20.1.")] == [
+        "10.20.1.4  192.0.2.9  tcp/25        9  outbound, denied by no rule, seen at hub",
+        "10.20.1.4  192.0.2.9  tcp/25        8  outbound, denied by DenyMail, seen at hub",
+        "10.20.1.4  192.0.2.9  tcp/25        7  outbound, denied by no rule, seen at spoke",
+        "10.20.1.4  192.0.2.9  tcp/25        6  inbound, denied by no rule, seen at hub",
+        "10.20.1.4  update.malware.example  https/443        3  threat intelligence",
+        "10.20.1.4  update.malware.example  https/443        2  threat intelligence, at 198.51.100.66",
+        "10.20.1.5  update.malware.example  https/443        1  threat intelligence",
+    ]
+
+
 @pytest.mark.parametrize(
     ("found", "said"),
     [

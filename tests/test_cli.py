@@ -186,6 +186,27 @@ def test_an_answer_goes_to_a_file_whole_and_nothing_to_stdout(tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["night.json"]
 
 
+def test_a_disk_that_is_full_is_told_and_gets_back_what_was_written(tmp_path: Path) -> None:
+    words = [
+        "sh",
+        "-c",
+        'ulimit -f 8; exec "$@"',
+        "sh",
+        PROGRAM,
+        "recommend",
+        SAMPLES,
+        "--format",
+        "json",
+        "-o",
+        "x.json",
+    ]
+    done = subprocess.run(words, capture_output=True, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stdout.decode(), done.stderr.decode()) == (
+        1, "", "fwlens: x.json: cannot be written (File too large). Choose another place with -o.\n",
+    )  # fmt: skip
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_verify_accepts_the_answer_and_rejects_it_once_a_rule_is_gone(tmp_path: Path) -> None:
     answer = tmp_path / "night.json"
     answer.write_bytes(fwlens("recommend", SAMPLES, "--format", "json").stdout)

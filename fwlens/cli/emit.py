@@ -3,13 +3,14 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fwlens.cli.options import Artefact, Below, IpGroups, Place, PlatformName, Rollback, Taken, TargetName
-from fwlens.cli.terminal import put, say, tell
+from fwlens.cli.terminal import put, put_all, say, tell
 from fwlens.errors import FwlensError
 
 if TYPE_CHECKING:
@@ -105,9 +106,12 @@ def write(
     elif output is not None and is_folder:
         _write_folder(written, Path(output), rollback)
     else:
-        put(written[0].text.encode(), Path(output) if output is not None else None)
-        if rollback is not None:
-            put(written[0].undo.encode(), rollback)
+        taken_back = [(written[0].undo, rollback)] if rollback is not None else []
+        if output is not None:
+            put_all([*taken_back, (written[0].text, Path(output))])
+        else:
+            put_all(taken_back)  # rules are never there without what takes them back
+            put(written[0].text.encode(), None)
     for each in written:
         tell(each.remarks)
 
@@ -129,7 +133,7 @@ def _write_folder(written: Sequence["Text"], folder: Path, rollback: Path | None
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FwlensError(f"{folder}: cannot be made ({error.strerror}). Choose another place with -o.") from None
+    texts = [((each.undo, folder / each.undo_name), (each.text, folder / each.file_name)) for each in written]
+    put_all(chain.from_iterable(texts))
     for each in written:
-        put(each.text.encode(), folder / each.file_name)
-        put(each.undo.encode(), folder / each.undo_name)
         say(f"fwlens: wrote {folder / each.file_name} and {folder / each.undo_name}.")

@@ -1,5 +1,6 @@
 """Knows the terminal: the artefact goes to standard output or a file, everything else to standard error."""
 
+import contextlib
 import os
 import sys
 import time
@@ -92,21 +93,39 @@ def put(artefact: bytes | Iterable[bytes], output: Path | None) -> None:
     pieces = [artefact] if isinstance(artefact, bytes) else artefact
     if output is None:
         _print(pieces)
-        return
-    place = output.resolve()
+    else:
+        _write([(pieces, output)], "Choose another place with -o.")
+
+
+def put_all(files: Iterable[tuple[str, Path]]) -> None:
+    """Texts that belong together, all of them or none: no file appears under its name before all are complete."""
+    _write([([text.encode()], output) for text, output in files], "Choose another place.")
+
+
+def _write(files: Iterable[tuple[Iterable[bytes], Path]], way_out: str) -> None:
+    drafts: dict[Path, Path] = {}
+    output = Path()
     try:
-        if place.exists() and not place.is_file():
-            with place.open("wb") as device:
-                device.writelines(pieces)
-            return
-        if not place.parent.exists():
-            place.parent.mkdir(parents=True, exist_ok=True)
-        draft = place.with_name(f".{place.name}.part")
-        with draft.open("wb") as file:
-            file.writelines(pieces)
-        draft.replace(place)
+        for pieces, output in files:
+            place = output.resolve()
+            if place.exists() and not place.is_file():
+                with place.open("wb") as device:
+                    device.writelines(pieces)
+                continue
+            if not place.parent.exists():
+                place.parent.mkdir(parents=True, exist_ok=True)
+            draft = place.with_name(f".{place.name}.part")
+            drafts[draft] = place
+            with draft.open("wb") as file:
+                file.writelines(pieces)
+        for draft, place in drafts.items():
+            draft.replace(place)
     except OSError as error:
-        raise FwlensError(f"{output}: cannot be written ({error.strerror}). Choose another place with -o.") from None
+        raise FwlensError(f"{output}: cannot be written ({error.strerror}). {way_out}") from None
+    finally:
+        for draft in drafts:  # whatever ended it: a draft that is left would keep a full disk full
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
 
 
 def _print(pieces: Iterable[bytes]) -> None:

@@ -101,6 +101,37 @@ def test_rules_and_what_takes_them_back_are_never_the_same_file(answers: dict[st
     assert not file.exists()
 
 
+@pytest.mark.parametrize("old", [None, "old"])
+def test_rules_are_not_written_without_what_takes_them_back(
+    answers: dict[str, Path], tmp_path: Path, old: str | None
+) -> None:
+    file = tmp_path / "fwlens.bicep"
+    if old:
+        file.write_text(old)
+    words = (
+        "emit",
+        str(answers["azure-firewall"]),
+        "--format",
+        "bicep",
+        "-o",
+        str(file),
+        "--rollback",
+        "/proc/undo.sh",
+    )
+    refused = "fwlens: /proc/undo.sh: cannot be written (No such file or directory). Choose another place.\n"
+    assert said(*words) == (1, "", refused)
+    assert said(*words[:4], "--rollback", "/proc/undo.sh") == (1, "", refused)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == ([("fwlens.bicep", old)] if old else [])
+
+
+def test_a_folder_gets_all_its_files_or_none(answers: dict[str, Path], tmp_path: Path) -> None:
+    (tmp_path / "nsg.tf.undo").mkdir()
+    words = ("emit", str(answers[""]), "--format", "terraform", "--priority-below", "4000", "-o", f"{tmp_path}/")
+    told = f"fwlens: {tmp_path}/nsg.tf.undo: cannot be written (Is a directory). Choose another place.\n"
+    assert said(*words) == (1, "", told)
+    assert [path.name for path in tmp_path.iterdir()] == ["nsg.tf.undo"]
+
+
 def test_an_answer_from_a_pipe_and_an_earlier_one_are_written_together(answers: dict[str, Path]) -> None:
     later = json.loads(answers["azure-firewall"].read_bytes())
     kept = later["recommendations"]

@@ -4,7 +4,7 @@
 class FwlensError(Exception):
     """One fault that a user can mend: its text is a whole sentence with the place and the way out.
 
-    The command line prints the text on stderr and exits with 1; nothing else catches it.
+    The command line prints the text on stderr and exits with 1, or with 2 where it is about what was typed.
     """
 
 

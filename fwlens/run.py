@@ -1,7 +1,7 @@
 """Knows the one way through: logs, flows, matches, recommendations, answer. What the command line and a night share."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -127,10 +127,15 @@ class Matched:
 def catalog_of(ask: Ask) -> Catalog:
     """The catalogue with a person's own files. Raises FwlensError for a profile that no need of it has."""
     known = catalog.load(ask.catalogs)
-    profiles = sorted({name for one in known.requirements for name in one.when})
-    for stranger in sorted(set(ask.profiles) - set(profiles)):
-        raise FwlensError(f"{stranger!r} is no profile of the catalogue. There are: {', '.join(profiles)}.")
+    prove_profiles(ask.profiles, known)
     return known
+
+
+def prove_profiles(profiles: Iterable[str], known: Catalog) -> None:
+    """Raises FwlensError for a profile that no need of the catalogue has."""
+    there = sorted({name for one in known.requirements for name in one.when})
+    for stranger in sorted(set(profiles) - set(there)):
+        raise FwlensError(f"{stranger!r} is no profile of the catalogue. There are: {', '.join(there)}.")
 
 
 def flows_of(

@@ -142,7 +142,7 @@ def test_a_query_runs_and_its_answer_is_a_table_or_as_it_was_sent(terminal: Term
     assert (code, len(answer["rows"])) == (0, 1)
     code, _, err = terminal.run("query", "run", "firewall-nat", "--set", "parts=2")
     assert (code, err) == (
-        1,
+        2,
         "fwlens: --set parts=2: write NAME=VALUE; part and parts are set as large answers need it.\n",
     )
 
@@ -196,6 +196,24 @@ def test_half_of_what_is_needed_is_wrong_usage(words: tuple[str, ...], error: st
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"Usage: fwlens {words[0]}")
     assert done.stderr.endswith(f"Error: {error}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (("--workspace", "abc"), "--workspace 'abc' is no workspace id: that is the GUID which the portal shows as Workspace ID on the workspace's overview. (Resources go by --resource.)"),
+        (("--resource", "/x"), "--resource '/x' is no resource id: it begins with /subscriptions/ and stands in the portal under Properties."),
+        (("--workspace", WORKSPACE, "--tenant", "?"), "--tenant '?' is no tenant: give its GUID or its domain name."),
+        (("--workspace", WORKSPACE, "--endpoint", "foo"), "--endpoint 'foo' is no address: it looks like https://api.loganalytics.io."),
+        (("--workspace", WORKSPACE, "--since", "2099-01-01", "--explain"), None),
+    ],
+    ids=["workspace", "resource", "tenant", "endpoint", "since"],
+)  # fmt: skip
+def test_a_place_that_cannot_be_asked_is_wrong_usage(words: tuple[str, ...], error: str | None) -> None:
+    for command in (("flows",), ("recommend",), ("pull", "-o", "x"), ("query", "run", "health")):
+        done = subprocess.run([PROGRAM, *command, *words], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+        assert done.stderr == f"fwlens: {error}\n" if error else "--since is 2099-01-01T00:00Z and" in done.stderr
 
 
 @pytest.mark.parametrize("form", [("--format", "json"), ("--format=json",)], ids=["plainly", "by the library"])

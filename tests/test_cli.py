@@ -282,30 +282,51 @@ def test_wrong_usage_exits_with_2_and_prints_no_artefact(words: tuple[str, ...])
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("words", "code", "message"),
     [
-        (("--region", "atlantis"), "atlantis"),
-        (("--profile", "trainning"), "'trainning' is no profile of the catalogue. There are: aks, aks-extension,"),
+        (("--region", "atlantis"), 2, "'atlantis' is no Azure region that fwlens knows."),
+        (("--profile", "trainning"), 2, "'trainning' is no profile of the catalogue. There are: aks, aks-extension,"),
         (
             ("--since", "2026-11-21", "--until", "2026-11-20"),
+            2,
             "--since 2026-11-21 is not before --until 2026-11-20: no time is left between them.",
         ),
-        (("--subnet", "10.0.0.0/33"), "10.0.0.0/33"),
-        (
-            ("--since", "yesterday"),
-            "'yesterday' is no time: write 2026-11-20T22:00 (UTC), or 90m, 6h, 2d for that long",
-        ),
-        (("--at-most", "1"), "At most 1 rules is too few"),
-        (("--service-tags", "no-such.json"), "no-such.json: the service-tag file cannot be read"),
-        (("--catalog", "no-such.yaml"), "no-such.yaml: the catalogue file cannot be read"),
+        (("--subnet", "10.0.0.0/33"), 2, "'10.0.0.0/33' is no subnet"),
+        (("--since", "yesterday"), 2, "'yesterday' is no time: write 2026-11-20T22:00 (UTC), or 90m, 6h, 2d for"),
+        (("--at-most", "1"), 1, "At most 1 rules is too few"),
+        (("--service-tags", "no-such.json"), 1, "no-such.json: the service-tag file cannot be read"),
+        (("--catalog", "no-such.yaml"), 1, "no-such.yaml: the catalogue file cannot be read"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
-def test_a_wrong_value_is_one_sentence_and_exit_1(words: tuple[str, ...], message: str) -> None:
-    code, out, err = said("recommend", "sample_logs/", *words)
-    assert (code, out) == (1, "")
-    assert message in err
+@pytest.mark.parametrize("form", ["--format", "--format=table"], ids=["quickly", "by the library"])
+def test_a_wrong_value_is_one_sentence_and_what_was_mistyped_is_wrong_usage(
+    form: str, words: tuple[str, ...], code: int, message: str
+) -> None:
+    whole = ("recommend", "sample_logs/", *(("--format", "table") if form == "--format" else (form,)), *words)
+    found, out, err = said(*whole)
+    assert (found, out) == (code, "")
+    assert err.startswith(f"fwlens: {message}")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("match sample_logs/ --region atlantis", "'atlantis' is no Azure region that fwlens knows."),
+        ("match sample_logs/ --profile x", "'x' is no profile of the catalogue."),
+        ("flows sample_logs/ --format parquet --slot soon", "'soon' is no span of time: write 90m, 6h, 2d or 1w."),
+        ("backtest sample_logs/ --train soon", "'soon' is no span of time: write 90m, 6h, 2d or 1w."),
+        ("backtest sample_logs/ --test 0h", "A back-test needs whole minutes to learn and to try on:"),
+        ("backtest sample_logs/ --profile x", "'x' is no profile of the catalogue."),
+        ("query show health --set seenFrom=soon", "health: seenFrom is a time like 2026-11-20T22:00"),
+        ("query show health --set seenFrom", "--set seenFrom: a setting is written NAME=VALUE"),
+    ],
+)
+def test_what_was_mistyped_is_wrong_usage_for_every_command(words: str, message: str) -> None:
+    code, out, err = said(*words.split())
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"fwlens: {message}")
 
 
 @pytest.mark.parametrize(

@@ -187,4 +187,4 @@ def test_a_slot_is_for_parquet_only_and_a_pipe_has_no_ledger() -> None:
     assert (code, out) == (2, "")
     assert "'--slot'" in err
     code, _, err = said("flows", "sample_logs", "--format", "parquet", "--slot", "soon")
-    assert (code, err) == (1, "fwlens: 'soon' is no span of time: write 90m, 6h, 2d or 1w.\n")
+    assert (code, err) == (2, "fwlens: 'soon' is no span of time: write 90m, 6h, 2d or 1w.\n")

@@ -299,4 +299,5 @@ def test_the_command_line_shows_a_query_with_its_settings(tmp_path: Path) -> Non
     ],
 )  # fmt: skip
 def test_a_wrong_setting_is_one_sentence(arguments: tuple[str, ...], said: str) -> None:
-    assert run("show", *arguments) == (1, "", said)
+    done = CliRunner().invoke(app, ["query", "show", *arguments])
+    assert (done.exit_code, done.stdout, done.stderr) == (2, "", f"fwlens: {said}\n")

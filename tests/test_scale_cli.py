@@ -35,9 +35,9 @@ def test_the_sample_night_becomes_a_log_for_every_other_command(tmp_path: Path) 
     ("words", "code", "last"),
     [
         (["scale", "spark", "x"], 2, "Missing option '--output' / '-o'"),
-        (["scale", "spark", "x", "-o", "y", "--conf", "memory=8g"], 1, "'memory=' is no setting of Spark: write spark.NAME=VALUE."),
-        (["scale", "spark", "x", "-o", "y", "--since", "soon"], 1, "'soon' is no time: "),
-        (["scale", "spark", "x", "-o", "y", "--slot", "1y"], 1, "'1y' is no span of time: "),
+        (["scale", "spark", "x", "-o", "y", "--conf", "memory=8g"], 2, "'memory=' is no setting of Spark: write spark.NAME=VALUE."),
+        (["scale", "spark", "x", "-o", "y", "--since", "soon"], 2, "'soon' is no time: "),
+        (["scale", "spark", "x", "-o", "y", "--slot", "1y"], 2, "'1y' is no span of time: "),
         (["scale", "spark", "x", "-o", "no/where/y"], 1, "no/where/y: there is no such folder. Choose another place with -o."),
         (["scale", "spark", "x", "-o", "y", "--master", "moon"], 1, "Spark did not start"),
     ],
@@ -47,7 +47,7 @@ def test_wrong_usage_is_told_before_anything_is_read(words: list[str], code: int
     assert (found, out) == (code, "")
     assert last in " ".join(err.split())
     assert "Traceback" not in err
-    assert code == 2 or err.count("\n") == 1
+    assert "Missing option" in last or err.count("\n") == 1
 
 
 def test_without_java_one_sentence_says_what_is_missing() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from fwlens.cli.terminal import Windows, put, say
+from fwlens.cli.terminal import Windows, put, say, wrong_usage
 from fwlens.errors import FwlensError
 
 if TYPE_CHECKING:
@@ -105,8 +105,9 @@ def window(
 
     end = until or datetime.fromtimestamp(int(time.time()), UTC)
     begin = since or end - reach
-    if begin >= end:
-        raise FwlensError(f"--since is {_shown(begin)} and the time asked for ends at {_shown(end)}: none is left.")
+    with wrong_usage():
+        if begin >= end:
+            raise FwlensError(f"--since is {_shown(begin)} and the time asked for ends at {_shown(end)}: none is left.")
     hint = "" if since else f"; --since names another time than the last {_span(reach)}"
     asking = "would ask" if explained else "asking"
     say(f"fwlens: {asking} Log Analytics for entries from {_shown(begin)} until {_shown(end)} (UTC{hint}).")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from fwlens.cli.terminal import Progress, leave, put, room, tell
+from fwlens.cli.terminal import leave, Progress, put, room, tell, wrong_usage
 from fwlens.cli.words import Breadth, PlatformName
 from fwlens.errors import FwlensError
 from fwlens.twin import Twin, beside
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fwlens.run import Ask, Matched
     from fwlens.source import Flows
     from fwlens.source.files import Input
+    from fwlens.source.session import Target
 
 
 NO_LOG: Final = "name a file, a folder, a glob or - for standard input, or ask Log Analytics with --workspace."
@@ -26,14 +27,29 @@ _NO_AZURE: Final = "it is about Azure: name a --workspace, a --resource or the a
 
 
 def times(since: str | None, until: str | None) -> "tuple[datetime | None, datetime | None]":
-    """What --since and --until say, to the second. Raises FwlensError where no time is left between them."""
+    """What --since and --until say, to the second. What is no time, or leaves none between them, is wrong usage."""
     from fwlens.run import when
 
     now = float(int(time.time()))
-    begin, end = (when(text, now) if text else None for text in (since, until))
-    if begin and end and begin >= end:
-        raise FwlensError(f"--since {since} is not before --until {until}: no time is left between them.")
+    with wrong_usage():
+        begin, end = (when(text, now) if text else None for text in (since, until))
+        if begin and end and begin >= end:
+            raise FwlensError(f"--since {since} is not before --until {until}: no time is left between them.")
     return begin, end
+
+
+def span(text: str) -> "timedelta":
+    """The span of time that an option says; what is none is wrong usage."""
+    from fwlens.run import how_long
+
+    with wrong_usage():
+        return how_long(text)
+
+
+def place(afar: "Afar | None") -> "Target | None":
+    """Where to ask Log Analytics, None for nowhere; what cannot be a workspace or an address of one is wrong usage."""
+    with wrong_usage():
+        return afar.target if afar else None
 
 
 def asked(
@@ -52,7 +68,7 @@ def asked(
     from fwlens.run import Ask
 
     begin, end = times(since, until)
-    target = afar.target if afar else None
+    target = place(afar)
     if not logs and target is None:
         _wrong(NO_LOG, "LOG")
     if afar and afar.tenant and target is None and not any("://" in log for log in logs or ()):
@@ -88,7 +104,7 @@ def shaped(
     *,
     dns_proxy: bool,
 ) -> "Ask":
-    """The same with what shapes the rules. A wrong region or subnet is told here, before hours of logs are read."""
+    """The same with what shapes the rules, proven as `proven` does."""
     said = replace(
         ask,
         platform=platform.value if platform else None,
@@ -97,8 +113,20 @@ def shaped(
         breadth=breadth.value,
         at_most=at_most,
     )
-    _ = said.asked
-    return said
+    return proven(said)
+
+
+def proven(ask: "Ask") -> "Ask":
+    """The same. A region, subnet or profile that there is not is wrong usage, told before hours of logs are read."""
+    from fwlens import catalog, run
+
+    with wrong_usage():
+        _ = ask.asked
+    if ask.profiles or ask.catalogs:
+        known = catalog.load(ask.catalogs)
+        with wrong_usage():
+            run.prove_profiles(ask.profiles, known)
+    return ask
 
 
 def flows_of(
@@ -124,9 +152,6 @@ def matched_of(ask: "Ask", twin: Twin | None = None) -> "Matched":
     """Read the logs and give every flow its verdict."""
     from fwlens import run
 
-    _ = ask.choice  # a wrong region or profile is told before hours of logs are read
-    if ask.profiles:
-        run.catalog_of(ask)
     return run.matched(ask, flows_of(ask, twin=twin))
 
 

@@ -7,7 +7,7 @@ import typer
 
 from fwlens.cli import emit as emitting
 from fwlens.cli.afar import Afar, reading
-from fwlens.cli.asking import advise, asked, flows_of, matched_of, plainly, shaped
+from fwlens.cli.asking import advise, asked, flows_of, matched_of, plainly, proven, shaped, span
 from fwlens.cli.look import catalog_app, tags_app
 from fwlens.cli.nightly import nightly
 from fwlens.cli.options import (
@@ -46,7 +46,7 @@ from fwlens.cli.query import query_app
 from fwlens.cli.report import report
 from fwlens.cli.runs import config_app, runs_app
 from fwlens.cli.scale import put_flows, scale_app
-from fwlens.cli.terminal import leave, put, room, tell
+from fwlens.cli.terminal import leave, put, room, tell, wrong_usage
 
 app = typer.Typer(
     help="From denied flows in Azure's network logs to the fewest documented allow rules. "
@@ -157,11 +157,11 @@ def flows(
 
     With --format parquet -o flows.parquet the flows are a log themselves: fwlens recommend flows.parquet
     """
-    from fwlens import answer, run, table
+    from fwlens import answer, table
 
     if slot and form is not FlowsForm.PARQUET:
         raise typer.BadParameter("is for --format parquet.", param_hint="'--slot'")
-    every = run.how_long(slot) if slot else None
+    every = span(slot) if slot else None
     read = flows_of(asked(logs, None, None, None, None, None, since, until, with_allowed, afar), every)
     if form is FlowsForm.PARQUET:
         put_flows(read.slots if slot else read.rows, read.ledger, read.faults, output)
@@ -192,9 +192,8 @@ def match(
     """Every flow with its verdict and the requirement that explains it."""
     from fwlens import answer, run, table
 
-    found = matched_of(
-        asked(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed, afar)
-    )
+    ask = asked(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed, afar)
+    found = matched_of(proven(ask))
     if form is Form.JSON:
         put(answer.json_of_flows(found.rows, found.flows.ledger, answer.MATCHED_SCHEMA), output)
     else:
@@ -235,6 +234,7 @@ def verify(
         False,
         afar,
     )
+    run.catalog_of(ask)  # a profile that the document has wrong is told before hours of logs are read
     found = matched_of(ask)
     certificate = run.verified(read, found)
     put(table.certificate(certificate).encode() or b"No rules, and nothing that needs one.\n", None)
@@ -270,12 +270,14 @@ def backtest(
     """
     from fwlens import answer as answers
     from fwlens import backtest as tests
-    from fwlens import run, table
+    from fwlens import table
 
     ask = asked(logs, region, profile, service_tags, catalog, never_override, None, None, False, afar)
     ask = shaped(ask, platform, subnet, breadth, dns_proxy=dns_proxy)
-    learned, tried = run.how_long(train), run.how_long(test)
-    read = flows_of(ask, every=tests.slot(learned, tried), reach=learned + tried)
+    learned, tried = span(train), span(test)
+    with wrong_usage():
+        every = tests.slot(learned, tried)
+    read = flows_of(ask, every=every, reach=learned + tried)
     found = list(tests.trials(ask, read, learned, tried))
     put(answers.trials_to_json(found) if form is Form.JSON else table.trials(found, room(output)).encode(), output)
     leave(read)

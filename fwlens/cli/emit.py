@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fwlens.cli.options import Artefact, Below, IpGroups, Place, PlatformName, Rollback, Taken, TargetName
-from fwlens.cli.terminal import put, put_all, say, tell
+from fwlens.cli.terminal import put, put_all, say, tell, wrong_usage
 from fwlens.errors import FwlensError
 
 if TYPE_CHECKING:
@@ -76,10 +76,11 @@ def _left_out(name: str, document: "Document") -> str:
 
 
 def options(target: str | None, below: int | None, taken: list[int] | None, *, ip_groups: bool) -> "Options":
-    """What the options say about the place that the rules go to."""
+    """What the options say about the place that the rules go to; what can be no name of a resource is wrong usage."""
     from fwlens.emit import Options
 
-    return Options(target, below, frozenset(taken or ()), ip_groups)
+    with wrong_usage():
+        return Options(target, below, frozenset(taken or ()), ip_groups)
 
 
 def write(
@@ -97,8 +98,9 @@ def write(
             f"There are rules for {names}, and one {form} is for one of them: write all into a folder (-o rules/), or "
             "take --format json and give the answer to `fwlens emit --platform`."
         )
-    if rollback is not None and output is not None and rollback.resolve() == Path(output).resolve():
-        raise FwlensError("--rollback names the file of the rules themselves: name another one.")
+    with wrong_usage():
+        if rollback is not None and output is not None and rollback.resolve() == Path(output).resolve():
+            raise FwlensError("--rollback names the file of the rules themselves: name another one.")
     written = emit(recommendations, form, place)
     if not written:
         is_old = output is not None and not is_folder and Path(output).exists()

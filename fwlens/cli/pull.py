@@ -34,18 +34,17 @@ def pull(
 
     Example: fwlens pull --workspace 11111111-2222-3333-4444-555555555555 --since 6h -o outage/
     """
-    from fwlens.cli.asking import times
-    from fwlens.run import how_long
+    from fwlens.cli.asking import place, span, times
 
-    place = afar.target
-    if place is None:
+    target = place(afar)
+    if target is None:
         raise typer.BadParameter("name a Log Analytics workspace, or a --resource.", param_hint="--workspace")
     begin, end = times(since, until)
-    length = how_long(slot)
+    length = span(slot)
     if not afar.explain:
         _ready(output)
     asked = window(begin, end, explained=afar.explain)
-    found = answers(place, asked, with_allowed=with_allowed, slot=length, explained=afar.explain)
+    found = answers(target, asked, with_allowed=with_allowed, slot=length, explained=afar.explain)
     kept = [each for each in found if each.rows]
     written: list[Path] = []
     try:

@@ -7,7 +7,7 @@ import typer
 
 from fwlens.cli.options import Form, Format, Output
 from fwlens.cli.query_run import query_run
-from fwlens.cli.terminal import put, room
+from fwlens.cli.terminal import put, room, wrong_usage
 from fwlens.errors import FwlensError
 
 query_app = typer.Typer(
@@ -52,7 +52,12 @@ def query_show(name: QueryName, settings: Settings = None, output: Output = None
 
     Example: fwlens query show firewall-application --set seenFrom=2026-11-20T22:00 --set withAllowed=true
     """
-    put(bound(name, settings or []).encode(), output)
+    from fwlens import query
+
+    query.find(name)
+    with wrong_usage():
+        text = bound(name, settings or [])
+    put(text.encode(), output)
 
 
 def bound(name: str, settings: list[str]) -> str:

@@ -11,7 +11,7 @@ import typer
 
 from fwlens.cli.afar import DAY, Afar, answers, reading, window
 from fwlens.cli.options import Form, Format, Output, Since, Until
-from fwlens.cli.terminal import put, room
+from fwlens.cli.terminal import put, room, wrong_usage
 from fwlens.errors import FwlensError
 
 if TYPE_CHECKING:
@@ -52,17 +52,20 @@ def query_run(
     Example: fwlens query run health --workspace 11111111-2222-3333-4444-555555555555
     """
     from fwlens import query, table
-    from fwlens.cli.asking import times
+    from fwlens.cli.asking import place, times
 
-    place, wanted = afar.target, query.find(name)
-    if place is None:
+    target, wanted = place(afar), query.find(name)
+    if target is None:
         raise typer.BadParameter("name a Log Analytics workspace, or a --resource.", param_hint="--workspace")
     values: dict[str, Value] = {}
     for setting in settings or []:
         parameter, equals, text = setting.partition("=")
-        if not equals or parameter.strip() in _PULLED:
-            raise FwlensError(f"--set {setting}: write NAME=VALUE; part and parts are set as large answers need it.")
-        values[parameter.strip()] = query.parse(wanted, parameter.strip(), text)
+        with wrong_usage():
+            if not equals or parameter.strip() in _PULLED:
+                raise FwlensError(
+                    f"--set {setting}: write NAME=VALUE; part and parts are set as large answers need it."
+                )
+            values[parameter.strip()] = query.parse(wanted, parameter.strip(), text)
     slot, allowed = values.pop("slot", DAY), values.pop("withAllowed", False)
     begin, end = times(since, until)
     seen = window(_moment(values, "seenFrom", begin), _moment(values, "seenBefore", end), explained=afar.explain)
@@ -71,7 +74,7 @@ def query_run(
         "arrived_before": _moment(values, "arrivedBefore", seen.arrived_before) or seen.arrived_before,
     }
     found = answers(
-        place,
+        target,
         replace(seen, **arrived),
         with_allowed=allowed is True,
         slot=slot if isinstance(slot, timedelta) else DAY,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fwlens.cli.options import Since, Until, WithAllowed
-from fwlens.cli.terminal import put, say, tell
+from fwlens.cli.terminal import put, say, tell, wrong_usage
 from fwlens.errors import FwlensError
 
 if TYPE_CHECKING:
@@ -49,19 +49,17 @@ def spark(
 
     Example: fwlens scale spark insights-logs/ -o flows.parquet, then: fwlens recommend flows.parquet
     """
+    from fwlens.cli import asking
     from fwlens.flow import Span
-    from fwlens.run import how_long, when
     from fwlens.scale import listing, session
     from fwlens.scale import spark as scaled
 
     now = time.time()
-    begin, end = (when(text, now) if text else None for text in (since, until))
-    if begin and end and begin >= end:
-        raise FwlensError(f"--since {since} is not before --until {until}: no time is left between them.")
-    span = Span(begin, end, how_long(slot) if slot else None)
+    span = Span(*asking.times(since, until), asking.span(slot) if slot else None)
+    settings = _settings(conf or [])
     if not listing.is_remote(output) and not Path(output).resolve().parent.is_dir():
         raise FwlensError(f"{output}: there is no such folder. Choose another place with -o.")
-    with session.started(master, _settings(conf or [])) as running:
+    with session.started(master, settings) as running:
         say(f"fwlens: Spark {running.version} runs at {master}; reading.")
         folded = scaled.flows(running, logs, with_allowed=with_allowed, span=span)
         if listing.is_remote(output):
@@ -92,6 +90,7 @@ def put_flows(rows: "pl.DataFrame", ledger: "Ledger", faults: Sequence[str], out
 def _settings(texts: Sequence[str]) -> dict[str, str]:
     pairs = [text.partition("=") for text in texts]
     for name, equals, _ in pairs:
-        if not name.startswith("spark.") or not equals:
-            raise FwlensError(f"{name + equals!r} is no setting of Spark: write spark.NAME=VALUE.")
+        with wrong_usage():
+            if not name.startswith("spark.") or not equals:
+                raise FwlensError(f"{name + equals!r} is no setting of Spark: write spark.NAME=VALUE.")
     return {name: value for name, _, value in pairs}

@@ -4,7 +4,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -152,6 +152,16 @@ def tell(lines: Iterable[str]) -> None:
     """Warnings and faults, a line each."""
     for line in lines:
         say(f"fwlens: {line}")
+
+
+@contextlib.contextmanager
+def wrong_usage() -> Iterator[None]:
+    """What is refused within is what somebody wrote on the command line: told in its sentence, with exit code 2."""
+    try:
+        yield
+    except FwlensError as error:
+        say(f"fwlens: {error}")
+        sys.exit(2)
 
 
 def leave(read: "Flows", *, failed: bool = False, check: bool = False) -> None:

@@ -97,7 +97,7 @@ def test_a_device_a_pipe_and_a_link_stay_what_they_are(answers: dict[str, Path],
 def test_rules_and_what_takes_them_back_are_never_the_same_file(answers: dict[str, Path], tmp_path: Path) -> None:
     file = tmp_path / "rules.csv"
     words = ("emit", str(answers[""]), "--format", "csv", "-o", str(file), "--rollback", f"{tmp_path}/./rules.csv")
-    assert said(*words) == (1, "", "fwlens: --rollback names the file of the rules themselves: name another one.\n")
+    assert said(*words) == (2, "", "fwlens: --rollback names the file of the rules themselves: name another one.\n")
     assert not file.exists()
 
 
@@ -184,10 +184,10 @@ def test_nothing_to_allow_writes_nothing_and_says_so(answers: dict[str, Path]) -
     ("words", "code", "message"),
     [
         ((), 1, "fwlens: There are rules for azure-firewall and nsg, and one arm is for one of them"),
-        (("--target", "a b"), 1, "fwlens: 'a b' is no name of an Azure resource: letters, digits, and _ . - within.\n"),
+        (("--target", "a b"), 2, "fwlens: 'a b' is no name of an Azure resource: letters, digits, and _ . - within.\n"),
         (
             ("--target", "x']"),
-            1,
+            2,
             'fwlens: "x\']" is no name of an Azure resource: letters, digits, and _ . - within.\n',
         ),
         (("--platform", "nsg"), 1, "with --priority-below (the smallest, if several rules denied).\n"),

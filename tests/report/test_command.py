@@ -136,17 +136,21 @@ def test_a_need_that_was_known_by_its_service_tag_is_not_resolved_where_no_tags_
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("words", "code", "message"),
     [
-        (("--against", "no-such.json"), "fwlens: no-such.json: cannot be read (No such file or directory).\n"),
-        (("-o", "README.md/x.html"), "fwlens: README.md/x.html: cannot be written (Not a directory). Choose another place with -o.\n"),
-        (("--region", "atlantis"), "atlantis"),
+        (("--against", "no-such.json"), 1, "fwlens: no-such.json: cannot be read (No such file or directory).\n"),
+        (("-o", "README.md/x.html"), 1, "fwlens: README.md/x.html: cannot be written (Not a directory). Choose another place with -o.\n"),
+        (("--region", "atlantis"), 2, "atlantis"),
+        (("--profile", "trainning"), 2, "'trainning' is no profile of the catalogue."),
+        (("--target", "a b"), 2, "'a b' is no name of an Azure resource"),
     ],
-    ids=["against", "place", "region"],
+    ids=["against", "place", "region", "profile", "target"],
 )  # fmt: skip
-def test_a_wrong_value_is_one_sentence_and_exit_1(words: tuple[str, ...], message: str) -> None:
+def test_a_wrong_value_is_one_sentence_and_what_was_mistyped_is_wrong_usage(
+    words: tuple[str, ...], code: int, message: str
+) -> None:
     done = fwlens("report", "sample_logs/", *words)
-    assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (1, b"", 1)
+    assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (code, b"", 1)
     assert message in done.stderr.decode()
 
 

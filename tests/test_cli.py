@@ -207,6 +207,13 @@ def test_a_disk_that_is_full_is_told_and_gets_back_what_was_written(tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", ["recommend", "flows", "match", "report", "backtest", "scale spark", "pull"])
+def test_an_output_without_a_name_is_wrong_usage(command: str) -> None:
+    code, out, err = said(*command.split(), *([] if command == "pull" else [SAMPLES]), "-o", "")
+    told = "Error: Invalid value for '--output' / '-o': is empty: name a place, or leave the option out.\n"
+    assert (code, out, err[err.index("Error") :]) == (2, "", told)
+
+
 def test_verify_accepts_the_answer_and_rejects_it_once_a_rule_is_gone(tmp_path: Path) -> None:
     answer = tmp_path / "night.json"
     answer.write_bytes(fwlens("recommend", SAMPLES, "--format", "json").stdout)
@@ -293,7 +300,7 @@ def test_wrong_usage_exits_with_2_and_prints_no_artefact(words: tuple[str, ...])
         ),
         (("--subnet", "10.0.0.0/33"), 2, "'10.0.0.0/33' is no subnet"),
         (("--since", "yesterday"), 2, "'yesterday' is no time: write 2026-11-20T22:00 (UTC), or 90m, 6h, 2d for"),
-        (("--at-most", "1"), 1, "At most 1 rules is too few"),
+        (("--at-most", "1"), 1, "--at-most 1 is too few: 6 are needed, whatever is merged. See --curve."),
         (("--service-tags", "no-such.json"), 1, "no-such.json: the service-tag file cannot be read"),
         (("--catalog", "no-such.yaml"), 1, "no-such.yaml: the catalogue file cannot be read"),
     ],

@@ -123,12 +123,19 @@ def recommend(
     ask = shaped(ask, platform, subnet, breadth, at_most, dns_proxy=dns_proxy)
     file = Path(output) if output else None
     is_text = form not in (AnswerForm.TABLE, AnswerForm.JSON)
-    place = emitting.options(target, priority_below, priority_taken, ip_groups=ip_groups) if is_text else None
-    if place is None and not curve:
+    if curve and is_text:
+        raise typer.BadParameter("is for --format table or json.", param_hint="'--curve'")
+    if curve and check:
+        raise typer.BadParameter("is for an answer, and --curve prints none.", param_hint="'--check'")
+    place = emitting.options(
+        target, priority_below, priority_taken, ip_groups=ip_groups, form=form.value, rollback=rollback,
+        platforms=[platform.value] if platform else [],
+    )  # fmt: skip
+    if not is_text and not curve:
         plainly(ask, file, as_json=form is AnswerForm.JSON, check=check)
         return
     found = matched_of(ask)
-    if place is None:
+    if curve:
         put(table.curve(run.curve(ask, found), as_json=form is AnswerForm.JSON), file)
         advise(ask, found)
         leave(found.flows)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -20,6 +20,17 @@ if TYPE_CHECKING:
     from fwlens.rule import Recommendation, Unsaid
 
 emit_app = typer.Typer(rich_markup_mode=None)
+
+_EVERY: Final = tuple(platform.value for platform in PlatformName)
+_PLACED: Final = ("azure-firewall", "nsg")
+# The forms and the platforms that an option says something about.
+_MEANT_FOR: Final = {
+    "--target": (("arm", "bicep", "yaml"), _EVERY),
+    "--priority-below": (("arm", "bicep", "terraform", "az"), _PLACED),
+    "--priority-taken": (("arm", "bicep", "terraform", "az"), _PLACED),
+    "--ip-groups": (("arm", "bicep", "terraform"), ("azure-firewall",)),
+    "--rollback": (tuple(form.value for form in Artefact), _EVERY),
+}
 
 
 @emit_app.command("emit")
@@ -56,7 +67,11 @@ def emit(
         for one in each.recommendations
         if (platform is None or one.rule.platform == platform.value) and _is_at(one, device)
     ]
-    write(wanted, form.value, options(target, priority_below, priority_taken, ip_groups=ip_groups), output, rollback)
+    place = options(
+        target, priority_below, priority_taken, ip_groups=ip_groups, form=form.value, rollback=rollback,
+        platforms=tuple({one.rule.platform for one in wanted}),
+    )  # fmt: skip
+    write(wanted, form.value, place, output, rollback)
     tell(_left_out(name, each) for name, each in zip(documents, read, strict=True) if each.handed_back)
 
 
@@ -75,12 +90,32 @@ def _left_out(name: str, document: "Document") -> str:
     )
 
 
-def options(target: str | None, below: int | None, taken: list[int] | None, *, ip_groups: bool) -> "Options":
-    """What the options say about the place that the rules go to; what can be no name of a resource is wrong usage."""
+def options(
+    target: str | None,
+    below: int | None,
+    taken: list[int] | None,
+    *,
+    ip_groups: bool,
+    form: str | None = None,
+    platforms: Sequence[str] = (),
+    rollback: Path | None = None,
+) -> "Options":
+    """What the options say about the place that rules go to. What can be no name of a resource is wrong usage, and so
+    is an option that does nothing in this form, or for rules of these platforms (without any: of all)."""
     from fwlens.emit import Options
 
+    said = (target, below, taken, ip_groups, rollback)
+    for (name, (forms, places)), value in zip(_MEANT_FOR.items(), said, strict=True):
+        if value and form is not None and form not in forms:
+            raise typer.BadParameter(f"is for --format {_either(forms)}.", param_hint=f"'{name}'")
+        if value and platforms and not set(platforms) & set(places):
+            raise typer.BadParameter(f"is for rules of {_either(places)}.", param_hint=f"'{name}'")
     with wrong_usage():
         return Options(target, below, frozenset(taken or ()), ip_groups)
+
+
+def _either(names: Sequence[str]) -> str:
+    return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def write(
@@ -89,7 +124,6 @@ def write(
     """Put the rules, and what takes them back, where they were asked for: a file, a folder, or standard output."""
     from fwlens.emit import emit, platforms_of
 
-    output = output or None
     is_folder = output is not None and (output.endswith(("/", os.sep)) or Path(output).is_dir())
     platforms = platforms_of(recommendations, form)
     if len(platforms) > 1 and not is_folder:

@@ -9,6 +9,19 @@ from fwlens.cli.words import AnswerForm, Artefact, Breadth, FlowsForm, Form, Pla
 
 __all__ = ["AnswerForm", "Artefact", "Breadth", "FlowsForm", "Form", "PlatformName"]
 
+
+def named(text: str) -> str:
+    """The place that an option names; none is wrong usage."""
+    if not text.strip():
+        raise typer.BadParameter("is empty: name a place, or leave the option out.")
+    return text
+
+
+def path(text: str) -> Path:
+    """The same as a path: an empty one would be the folder one stands in."""
+    return Path(named(text))
+
+
 Logs = Annotated[
     list[str] | None,
     typer.Argument(
@@ -35,7 +48,10 @@ FlowsFormat = Annotated[FlowsForm, typer.Option("--format", help="table, json, o
 Slot = Annotated[
     str | None, typer.Option("--slot", help="With parquet: fold within slots of this size only (15m, 1h, 1d).")
 ]
-Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write there instead of to standard output.")]
+Output = Annotated[
+    Path | None,
+    typer.Option("--output", "-o", metavar="PATH", parser=path, help="Write there instead of to standard output."),
+]
 AnswerFormat = Annotated[AnswerForm, typer.Option("--format", help="The answer, or its rules as they are applied.")]
 Below = Annotated[
     int | None, typer.Option("--priority-below", min=101, help="Come before this rule (NSG) or group (firewall).")
@@ -48,7 +64,17 @@ TargetName = Annotated[
     typer.Option("--target", help="The policy, NSG or workspace, by name, for ARM, Bicep and YAML: the others ask."),
 ]
 IpGroups = Annotated[bool, typer.Option("--ip-groups", help="Name the firewall's sources by IP groups.")]
-Rollback = Annotated[Path | None, typer.Option("--rollback", help="Write there what takes the rules back.")]
+Rollback = Annotated[
+    Path | None,
+    typer.Option("--rollback", metavar="PATH", parser=path, help="Write there what takes the rules back."),
+]
 Place = Annotated[
-    str | None, typer.Option("--output", "-o", help="Write there instead of to standard output; rules also to FOLDER/.")
+    str | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="PATH",
+        parser=named,
+        help="Write there instead of to standard output; rules also to FOLDER/.",
+    ),
 ]

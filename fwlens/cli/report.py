@@ -28,6 +28,7 @@ from fwlens.cli.options import (
     TargetName,
     Until,
     WithAllowed,
+    path,
 )
 from fwlens.cli.terminal import leave, put, say, tell
 
@@ -39,7 +40,13 @@ FOLDER = Path("reports")
 
 Page = Annotated[
     Path | None,
-    typer.Option("--output", "-o", help="The page to write, - for standard output. Default: in reports/, by its day."),
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="PATH",
+        parser=path,
+        help="The page to write, - for standard output. Default: in reports/, by its day.",
+    ),
 ]
 Against = Annotated[
     Path | None,
@@ -86,11 +93,14 @@ def report(
 
     ask = asked(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed, afar)
     ask = shaped(ask, platform, subnet, breadth, at_most, dns_proxy=dns_proxy)
-    place = options(target, priority_below, priority_taken, ip_groups=ip_groups)
+    platforms = [platform.value] if platform else []
+    place = options(target, priority_below, priority_taken, ip_groups=ip_groups, platforms=platforms)
+    to_stdout = output == Path("-")
+    if to_stdout and shared_js:
+        raise typer.BadParameter("is for a page in a file.", param_hint="'--shared-js'")
     earlier = document.read(against) if against else None  # a wrong one is told before hours of logs are read
     found = run.matched(ask, flows_of(ask, every=SLOT))
     night = night_of(ask, found, earlier=earlier, earlier_name=str(against or ""), place=place)
-    to_stdout = output == Path("-")
     page = output or FOLDER / f"{name(night.answer)}.html"
     made = render(night, name=None if to_stdout else page.stem, shared_script=shared_js)
     if to_stdout:

@@ -11,7 +11,7 @@ import typer
 
 from fwlens.cli.options import Artefact, Below, IpGroups, Place, PlatformName, Rollback, Taken, TargetName
 from fwlens.cli.terminal import put, put_all, say, tell, wrong_usage
-from fwlens.errors import FwlensError
+from fwlens.errors import FwlensError, plain
 
 if TYPE_CHECKING:
     from fwlens.document import Document
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 emit_app = typer.Typer(rich_markup_mode=None)
 
+_MOST_DEVICES: Final = 10
 _EVERY: Final = tuple(platform.value for platform in PlatformName)
 _PLACED: Final = ("azure-firewall", "nsg")
 # The forms and the platforms that an option says something about.
@@ -61,12 +62,11 @@ def emit(
         document.parse(sys.stdin.buffer.read(), "standard input") if each == "-" else document.read(Path(each))
         for each in documents
     ]
-    wanted = [
-        one
-        for each in read
-        for one in each.recommendations
-        if (platform is None or one.rule.platform == platform.value) and _is_at(one, device)
-    ]
+    every = [one for each in read for one in each.recommendations]
+    mine = [one for one in every if _is_at(one, device)]
+    if every and not mine:
+        raise FwlensError(f"--device {device}: no rule is for what such a device denied. {_devices(every)}")
+    wanted = [one for one in mine if platform is None or one.rule.platform == platform.value]
     place = options(
         target, priority_below, priority_taken, ip_groups=ip_groups, form=form.value, rollback=rollback,
         platforms=tuple({one.rule.platform for one in wanted}),
@@ -77,6 +77,13 @@ def emit(
 
 def _is_at(one: "Recommendation", device: str | None) -> bool:
     return device is None or any(each.casefold().endswith(device.casefold()) for each in one.evidence.devices)
+
+
+def _devices(every: "Sequence[Recommendation]") -> str:
+    """The devices whose denials the rules are for, by the end of their ids."""
+    there = sorted({plain(each.rpartition("/")[2]) for one in every for each in one.evidence.devices})
+    more = f" and {len(there) - _MOST_DEVICES} more" if len(there) > _MOST_DEVICES else ""
+    return f"There are: {', '.join(there[:_MOST_DEVICES])}{more}." if there else "The rules name no device."
 
 
 def _left_out(name: str, document: "Document") -> str:

@@ -223,13 +223,28 @@ def test_a_curve_is_no_rules_and_no_answer() -> None:
 def test_a_file_of_an_earlier_run_is_never_taken_for_an_answer(answers: dict[str, Path], tmp_path: Path) -> None:
     old = tmp_path / "fwlens.bicep"
     old.write_text("old")
-    done = said("emit", str(answers[""]), "--format", "bicep", "--device", "nowhere", "-o", str(old))
+    words = ("--platform", "aml-managed-network", "-o", str(old))
+    done = said("emit", str(answers[""]), "--format", "bicep", *words)
     assert done == (0, "", f"fwlens: no rules, so nothing was written; {old} is from an earlier run.\n")
 
 
 def test_nothing_to_allow_writes_nothing_and_says_so(answers: dict[str, Path]) -> None:
-    code, out, err = said("emit", str(answers[""]), "--format", "arm", "--device", "nowhere")
+    code, out, err = said("emit", str(answers[""]), "--format", "arm", "--platform", "aml-managed-network")
     assert (code, out, err) == (0, "", "fwlens: no rules, so nothing was written.\n")
+
+
+def test_a_device_that_denied_nothing_is_told_with_those_that_did(answers: dict[str, Path]) -> None:
+    told = "fwlens: --device nosuch: no rule is for what such a device denied. There are: fw-ml, nsg-ml.\n"
+    assert said("emit", str(answers[""]), "--format", "csv", "--device", "nosuch") == (1, "", told)
+    done = said("emit", str(answers[""]), "--format", "arm", "--device", "nsg-ml", "--platform", "azure-firewall")
+    assert done == (0, "", "fwlens: no rules, so nothing was written.\n")
+
+
+def test_a_device_of_an_answer_without_rules_is_no_mistake(answers: dict[str, Path], tmp_path: Path) -> None:
+    quiet = tmp_path / "quiet.json"
+    quiet.write_text(json.dumps({**json.loads(answers[""].read_bytes()), "recommendations": [], "unsaid": []}))
+    done = said("emit", str(quiet), "--format", "arm", "--device", "fw-hub")
+    assert done == (0, "", "fwlens: no rules, so nothing was written.\n")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ All mistakes are told at once, as `file:line: key: what is wrong`. A flag of the
 import difflib
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import NoneType
@@ -22,6 +22,7 @@ FILE: Final = "fwlens.toml"
 """Where options are looked for unless `--config` names another file; it may be missing."""
 LAKES: Final = ("abfs://", "abfss://", "az://", "adl://", "azure://")
 """How the address of a store in a data lake begins."""
+_LAKE: Final = re.compile(r"[a-z]+://[^/@?#\s]+(@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+){2,})?(/.*)?")
 _SPAN: Final = re.compile(r"([0-9]{1,4})([mhdw])")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,99}")
@@ -82,6 +83,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         return _span(getattr(self, name))
 
 
+Judge = Callable[[Settings], Iterable[tuple[str, str]]]
+"""Says which options cannot be used, and why."""
 OPTIONS: Final = tuple(field.name for field in msgspec.structs.fields(Settings))
 SPANS: Final = ("look_back", "window", "overlap", "lag", "keep_flows", "keep_runs", "keep_reports")
 _TYPES: Final = {field.name: field.type for field in msgspec.structs.fields(Settings)}
@@ -109,11 +112,21 @@ def read(path: Path, *, optional: bool = False) -> tuple[str, Said]:
 
 
 def settle(path: Path, text: str, said: Said, flags: Said, *, whole: bool = True) -> Settings:
-    """The options of a night: those of the flags, else those of the file, else the defaults.
+    """The same as `settled`. Raises FwlensError with a line for each mistake, wherever it stands."""
+    settings, mistakes = settled(path, text, said, flags, whole=whole)
+    if mistakes:
+        raise FwlensError(told(mistakes))
+    return settings
 
-    Unless `whole`, they need not make a night: what there is to read may be missing.
 
-    Raises FwlensError with a line for each mistake, wherever it stands.
+def settled(
+    path: Path, text: str, said: Said, flags: Said, *, whole: bool = True, judge: Judge = lambda _: ()
+) -> tuple[Settings, tuple[str, ...]]:
+    """The options of a night (those of the flags, else those of the file, else the defaults) and a line for each
+    mistake. An option with a mistake of its own has its default.
+
+    `judge` says what cannot be used although it is written as it should be. Unless `whole`, options need not make a
+    night: what there is to read may be missing.
     """
     lines = _lines(text)
 
@@ -122,25 +135,32 @@ def settle(path: Path, text: str, said: Said, flags: Said, *, whole: bool = True
             return f"--{name.replace('_', '-')}"
         return f"{path}:{lines[name]}: {name}" if name in lines else f"{path}: {name}"
 
-    faults = [f"{place(name)}: {_stranger(name)}" for name in said if name not in _TYPES]
+    faults = [(name, _stranger(name)) for name in said if name not in _TYPES]
     values: dict[str, Any] = {}
     for name in OPTIONS:
         if name not in flags and name not in said:
             continue
         try:
-            values[name] = msgspec.convert(flags.get(name, said.get(name)), _TYPES[name])
+            value = msgspec.convert(flags.get(name, said.get(name)), _TYPES[name])
         except msgspec.ValidationError as error:
-            faults.append(f"{place(name)}: {_wrong(name, str(error))}")
+            faults.append((name, _wrong(name, str(error))))
             continue
-        faults += [f"{place(name)}: {what}" for what in _judged(name, values[name])]
-    at_home = {name for name in values if name not in flags}
-    settings = Settings(**{**values, **{name: _beside(path, values[name]) for name in at_home & set(_PATHS)}})
-    if whole and not faults:
-        faults += [f"{place(name)}: {what}" for name, what in _together(settings)]
-    if faults:
-        many = [f"there are {len(faults)} mistakes in the configuration."] if len(faults) > 1 else []
-        raise FwlensError("\n".join([*many, *sorted(faults, key=_line)]))
-    return settings
+        wrong = [(name, what) for what in _judged(name, value)]
+        faults += wrong
+        if not wrong:
+            values[name] = value if name in flags or name not in _PATHS else _beside(path, value)
+    settings, own = Settings(**values), {name for name, _ in faults}
+    if whole:
+        together = [] if faults else [*_together(settings)]
+        faults += [*((name, what) for name, what in judge(settings) if name not in own), *together]
+    mistakes = sorted((f"{place(name)}: {what}" for name, what in faults), key=_line)
+    return settings, tuple(mistakes)
+
+
+def told(mistakes: Sequence[str]) -> str:
+    """All mistakes as one text, with their number where there are several."""
+    many = [f"there are {len(mistakes)} mistakes in the configuration."] if len(mistakes) > 1 else []
+    return "\n".join([*many, *mistakes])
 
 
 def _line(fault: str) -> tuple[int, str]:
@@ -214,6 +234,8 @@ def _place(name: str, value: str) -> Iterator[str]:
         yield "is a folder of this machine, such as a mounted share; an address is none."
     elif "://" in value and not value.startswith(LAKES):
         yield "is a folder, or an address that begins with abfss://."
+    elif "://" in value and "?" not in value and not _LAKE.fullmatch(value):
+        yield "is no address of a data lake: write abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/FOLDER."
     elif "://" in value and "?" in value:
         yield "holds a '?'. A signature stands in the environment (AZURE_STORAGE_SAS_TOKEN) and never here."
 
@@ -226,6 +248,12 @@ def _together(all_of: Settings) -> Iterator[tuple[str, str]]:
         for log in all_of.logs:
             if "://" not in getattr(all_of, name) and _is_within(getattr(all_of, name), log):
                 yield name, f"lies in {log}, which is read: the night would read what it wrote. Choose another place."
+    if (
+        "://" not in all_of.store
+        and _is_within(all_of.reports, all_of.store)
+        and _is_within(all_of.store, all_of.reports)
+    ):
+        yield "reports", "is the store too: choose another place."
     if not timedelta(minutes=5) <= all_of.span("window") <= _DAY:
         yield "window", "a window is from 5m to 1d long."
     if not all_of.span("look_back"):

@@ -75,6 +75,8 @@ def read(path: Path) -> ServiceTags:
         data = path.read_bytes()
     except OSError as error:
         raise FwlensError(f"{path}: the service-tag file cannot be read ({error.strerror}).") from None
+    except ValueError as error:  # what can be no path at all
+        raise FwlensError(f"{path}: the service-tag file cannot be read ({error}).") from None
     return parse(data, str(path))
 
 

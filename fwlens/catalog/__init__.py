@@ -39,7 +39,7 @@ def load(extra: Iterable[Path] = ()) -> Catalog:
     for path in extra:
         try:
             text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:
             raise FwlensError(f"{path}: the catalogue file cannot be read ({error}).") from None
         pages.append((str(path), parse(str(path), text)))
     return _joined(pages)

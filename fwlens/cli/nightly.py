@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from fwlens.cli import sound
 from fwlens.cli.log import Log
 from fwlens.cli.options import Breadth, PlatformName
-from fwlens.cli.terminal import put
+from fwlens.cli.terminal import put, say
 from fwlens.errors import FwlensError
 
 if TYPE_CHECKING:
     from fwlens.config import Settings
-    from fwlens.emit import Options
     from fwlens.nightly import Logs, Night, Workspace
     from fwlens.notify import Notice
-    from fwlens.run import Ask
     from fwlens.source.files import Input
 
 CONFIG = Path("fwlens.toml")
@@ -118,12 +117,14 @@ def _logged(config: Path, flags: Mapping[str, object], until: str | None, *, dry
     """A night whose end is a line of its log, however it ends; its exit code."""
     log = Log(as_json=flags.get("log_format") == LogForm.JSON)
     try:
-        settings = settings_of(config, flags)
+        settings, mistakes = settled_of(config, flags)
     except FwlensError as error:
         if not log.as_json:
             raise
         return _stopped(error, log)
     log = Log(as_json=settings.log_format == LogForm.JSON.value)
+    if mistakes := (*_strange(until), *mistakes):
+        return _refused(mistakes, settings, log, dry_run=dry_run)
     try:
         return _night(settings, until, log, dry_run=dry_run)
     except FwlensError as error:
@@ -143,13 +144,55 @@ def _stopped(error: FwlensError, log: Log) -> int:
     return 1
 
 
+def _strange(until: str | None) -> Iterator[str]:
+    """What is wrong with --until, which no configuration has."""
+    from fwlens.run import when
+
+    try:
+        when(until or "0m", time.time())
+    except FwlensError as error:
+        yield f"--until: {error}"
+
+
+def _refused(mistakes: Sequence[str], settings: "Settings", log: Log, *, dry_run: bool) -> int:
+    """A night that its configuration or its flags keep from beginning: told here and to the webhook; its exit code."""
+    from fwlens.config import told
+
+    if settings.notify and not dry_run:
+        from fwlens import nightly as nights
+
+        nights.not_begun(datetime.now(UTC), told(mistakes), _post(settings), log)
+    if log.as_json:
+        _stopped(FwlensError(told(mistakes)), log)
+    else:
+        say(f"fwlens: {told(mistakes)}")
+    return _code(mistakes)
+
+
+def _code(mistakes: Sequence[str]) -> int:
+    """Flags alone are wrong usage; what a file says is bad input."""
+    return 2 if all(each.startswith("--") for each in mistakes) else 1
+
+
 def _plain(value: object) -> object:
     return value.value if isinstance(value, StrEnum) else value
 
 
 def settings_of(config: Path, flags: Mapping[str, object], *, whole: bool = True) -> "Settings":
-    """What the configuration and the flags say together; unless `whole`, they need not say what to read."""
-    from fwlens.config import read, settle
+    """What the configuration and the flags say together, without a mistake; see `settled_of`."""
+    from fwlens.config import told
+
+    settings, mistakes = settled_of(config, flags, whole=whole)
+    if mistakes:
+        say(f"fwlens: {told(mistakes)}")
+        raise typer.Exit(_code(mistakes))
+    return settings
+
+
+def settled_of(config: Path, flags: Mapping[str, object], *, whole: bool = True) -> "tuple[Settings, tuple[str, ...]]":
+    """What the configuration and the flags say together, and each mistake; unless `whole`, they need not say what to
+    read, and what only a night uses is not looked at."""
+    from fwlens.config import read, settled
 
     text, said = read(config, optional=config == CONFIG)
     if whole and not config.exists() and not flags.keys() & {"logs", "workspace", "resource"}:
@@ -157,7 +200,7 @@ def settings_of(config: Path, flags: Mapping[str, object], *, whole: bool = True
             f"{config}: there is no such file here. Write one, name another with --config, or let flags say what to "
             "read (`fwlens nightly --logs FOLDER`)."
         )
-    return settle(config, text, said, flags, whole=whole)
+    return settled(config, text, said, flags, whole=whole, judge=sound.unsound)
 
 
 def _night(settings: "Settings", until: str | None, log: Log, *, dry_run: bool) -> int:
@@ -217,10 +260,10 @@ def _planned(settings: "Settings", until: str | None, now: float, log: Log, *, d
             keep_flows=settings.span("keep_flows"),
             keep_runs=settings.span("keep_runs"),
             keep_reports=settings.span("keep_reports"),
-            ask=_ask(settings),
+            ask=sound.ask(settings),
             version=version("fwlens"),
             clock=lambda: datetime.now(UTC),
-            place=_place(settings),
+            place=sound.place(settings),
             workspaces=_workspaces(settings, stay, log),
             logs=_logs(settings, stay) if settings.logs else None,
             post=_post(settings) if settings.notify and not dry_run else None,
@@ -247,7 +290,7 @@ def _workspaces(settings: "Settings", stay: ExitStack, log: Log) -> "Sequence[Wo
     from fwlens.source.session import Target, connect
     from fwlens.source.workspace import Window, pull
 
-    target = Target(settings.workspace, settings.resource, settings.cloud, settings.tenant, settings.endpoint)
+    target = sound.target(settings)
     session = stay.enter_context(connect(target, now=time.time, sleep=time.sleep))
     told: set[str] = set()
 
@@ -281,35 +324,6 @@ def _logs(settings: "Settings", stay: ExitStack) -> "Logs":
 
     storage = stay.enter_context(Storage(settings.tenant))
     return Logs(lambda since: (*found_in(files), *blobs_in(storage, blobs, since)), storage.inputs)
-
-
-def _ask(settings: "Settings") -> "Ask":
-    from fwlens.run import Ask, catalog_of
-
-    ask = Ask(
-        logs=(),
-        region=settings.region,
-        profiles=settings.profile,
-        platform=settings.platform,
-        service_tags=Path(settings.service_tags) if settings.service_tags else None,
-        catalogs=tuple(map(Path, settings.catalog)),
-        never_override=settings.never_override,
-        with_allowed=settings.with_allowed,
-        dns_proxy=settings.dns_proxy,
-        subnets=settings.subnet,
-        breadth=settings.breadth,
-        at_most=settings.at_most,
-    )
-    _ = ask.asked
-    catalog_of(ask)  # a wrong subnet, profile or catalogue is told before anything is read
-    return ask
-
-
-def _place(settings: "Settings") -> "Options":
-    from fwlens.emit import Options
-
-    taken = frozenset(settings.priority_taken)
-    return Options(settings.target, settings.priority_below, taken, settings.ip_groups)
 
 
 def _post(settings: "Settings") -> "Callable[[Notice], str]":

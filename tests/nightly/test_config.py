@@ -8,21 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from fwlens.cli.commands import app
 from fwlens.cli.nightly import nightly
+from fwlens.cli.sound import unsound
 from fwlens.cli.terminal import say
-from fwlens.config import LAKES, OPTIONS, SPANS, Settings, read, settle, shown
+from fwlens.config import LAKES, OPTIONS, SPANS, Settings, read, settle, settled, shown
 from fwlens.errors import FwlensError
 from fwlens.store import is_remote
 
 RUN = CliRunner()
 
 
-def settled(folder: Path, text: str, **flags: Any) -> Settings:
+def of(folder: Path, text: str, **flags: Any) -> Settings:
     file = folder / "fwlens.toml"
     file.write_text(text)
     return settle(file, *read(file), flags)
@@ -30,7 +31,7 @@ def settled(folder: Path, text: str, **flags: Any) -> Settings:
 
 def faults(folder: Path, text: str, **flags: Any) -> list[str]:
     with pytest.raises(FwlensError) as told:
-        settled(folder, text, **flags)
+        of(folder, text, **flags)
     return str(told.value).replace(f"{folder}/", "").split("\n")
 
 
@@ -48,17 +49,17 @@ def test_no_flag_has_a_default_that_would_hide_the_file() -> None:
 
 
 def test_the_file_says_what_the_flags_do_not(tmp_path: Path) -> None:
-    got = settled(tmp_path, 'logs = ["a"]\nlook_back = "3d"\nwith_allowed = true\n', look_back="2d", with_allowed=False)
+    got = of(tmp_path, 'logs = ["a"]\nlook_back = "3d"\nwith_allowed = true\n', look_back="2d", with_allowed=False)
     assert (got.logs, got.look_back, got.with_allowed) == ((f"{tmp_path}/a",), "2d", False)
 
 
 def test_paths_of_a_file_are_meant_from_where_it_lies_and_those_of_flags_from_here(tmp_path: Path) -> None:
     text = 'logs = ["logs/", "/var/log/x", "https://acc.blob.core.windows.net/c/"]\nstore = "nights"\nservice_tags = "t.json"\ncatalog = ["own.yaml"]\n'
-    got = settled(tmp_path, text, reports="out")
+    got = of(tmp_path, text, reports="out")
     assert got.logs == (f"{tmp_path}/logs", "/var/log/x", "https://acc.blob.core.windows.net/c/")
     assert (got.store, got.reports, got.service_tags) == (f"{tmp_path}/nights", "out", f"{tmp_path}/t.json")
     assert got.catalog == (f"{tmp_path}/own.yaml",)
-    assert settled(tmp_path, 'logs = ["x"]\nstore = "abfss://c@a.dfs.core.windows.net/n"').store.startswith("abfss://")
+    assert of(tmp_path, 'logs = ["x"]\nstore = "abfss://c@a.dfs.core.windows.net/n"').store.startswith("abfss://")
 
 
 def test_all_mistakes_are_told_at_once_each_with_its_place(tmp_path: Path) -> None:
@@ -103,6 +104,9 @@ id = 1
         ('logs = ["x"]\nstore = " "', "fwlens.toml:2: store: is empty."),
         ('logs = ["x"]\nstore = "https://a.blob.core.windows.net/c?sig=hunter2"', "fwlens.toml:2: store: is a folder, or an address that begins with abfss://."),
         ('logs = ["x"]\nstore = "abfss://c@a.dfs.core.windows.net/s?sig=hunter2"', "fwlens.toml:2: store: holds a '?'. A signature stands in the environment (AZURE_STORAGE_SAS_TOKEN) and never here."),
+        ('logs = ["x"]\nstore = "abfss://c@account/s"', "fwlens.toml:2: store: is no address of a data lake: write abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/FOLDER."),
+        ('logs = ["x"]\nstore = "abfss://"', "fwlens.toml:2: store: is no address of a data lake: write abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/FOLDER."),
+        ('logs = ["x"]\nstore = "nights"\nreports = "./nights/"', "fwlens.toml:3: reports: is the store too: choose another place."),
         ('logs = ["x"]\nreports = "abfss://c@a.dfs.core.windows.net/r"', "fwlens.toml:2: reports: is a folder of this machine, such as a mounted share; an address is none."),
         ("logs = [", "fwlens.toml: is not TOML (Invalid value (at end of document))."),
         ('logs = ["x"]\nx y', "fwlens.toml:2: is not TOML (Expected '=' after a key in a key/value pair)."),
@@ -124,8 +128,8 @@ def test_a_night_does_not_read_what_it_wrote(tmp_path: Path, log: str, where: st
 
 
 def test_a_store_beside_what_is_read_is_right(tmp_path: Path) -> None:
-    settled(tmp_path, 'logs = ["logs", "https://a.blob.core.windows.net/c/"]\nstore = "logs-store"\nreports = "r"')
-    settled(tmp_path, 'logs = ["logs\\u0000"]\nreports = "r"')
+    of(tmp_path, 'logs = ["logs", "https://a.blob.core.windows.net/c/"]\nstore = "logs-store"\nreports = "r"')
+    of(tmp_path, 'logs = ["logs\\u0000"]\nreports = "r"')
 
 
 def test_a_store_is_in_a_lake_wherever_its_address_may_begin_so() -> None:
@@ -198,9 +202,117 @@ def test_a_wrong_configuration_ends_with_1_and_its_mistakes(tmp_path: Path) -> N
         )
 
 
+UNSOUND = """logs = ["https://example.com/c/", "later/"]
+workspace = [
+  "abc",
+  "11111111-2222-3333-4444-555555555555",
+]
+resource = ["/x"]
+tenant = "?"
+endpoint = "foo"
+store = "abfss://x"
+profile = ["nope", "training", "never"]
+service_tags = "nothere.json"
+catalog = ["nothere.yaml"]
+subnet = ["10.0.0.1/24", "10.0.0.0/24"]
+target = "a\\u001b[2Jb"
+region = "atlantis"
+at_most = 0
+"""
+TOLD = [
+    "fwlens: there are 12 mistakes in the configuration.",
+    "c.toml:1: logs: https://example.com/c/: is no storage account of Azure. Write https://ACCOUNT.blob.core.windows.net/CONTAINER/PREFIX or abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/PREFIX.",
+    "c.toml:2: workspace: 'abc' is no workspace id: that is the GUID which the portal shows as Workspace ID on the workspace's overview. (Resources go by --resource.)",
+    "c.toml:6: resource: '/x' is no resource id: it begins with /subscriptions/ and stands in the portal under Properties.",
+    "c.toml:7: tenant: '?' is no tenant: give its GUID or its domain name.",
+    "c.toml:8: endpoint: 'foo' is no address: it looks like https://api.loganalytics.io.",
+    "c.toml:9: store: names no account: write abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/FOLDER.",
+    "c.toml:11: service_tags: {}/nothere.json: the service-tag file cannot be read (No such file or directory).",
+    "c.toml:12: catalog: {0}/nothere.yaml: the catalogue file cannot be read ([Errno 2] No such file or directory: '{0}/nothere.yaml').",
+    "c.toml:13: subnet: '10.0.0.1/24' is no subnet (10.0.0.1/24 has host bits set). Write a network such as 10.20.1.0/24.",
+    "c.toml:14: target: 'a\\x1b[2Jb' is no name of an Azure resource: letters, digits, and _ . - within.",
+    "c.toml:15: region: 'atlantis' is no Azure region that fwlens knows. Write the ARM name, such as westeurope.",
+    "c.toml:16: at_most: expected a whole number >= 1.",
+]  # fmt: skip
+"""What both commands say of it. Which profiles there are is not known while a catalogue file is missing."""
+
+
+@pytest.mark.parametrize("command", [["config", "check"], ["nightly"]], ids=" ".join)
+def test_what_a_night_could_not_use_is_told_with_its_line_and_nothing_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("c.toml").write_text(UNSOUND)
+    done = RUN.invoke(app, [*command, "--config", "c.toml"])
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [line.format(tmp_path) for line in TOLD]
+    assert [one.name for one in tmp_path.iterdir()] == ["c.toml"]
+
+
+@pytest.mark.parametrize("command", [["config", "check"], ["nightly"]], ids=" ".join)
+def test_each_profile_that_there_is_not_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("c.toml").write_text('logs = ["later"]\nprofile = ["nope", "training", "never"]\n')
+    done = RUN.invoke(app, [*command, "--config", "c.toml"])
+    lines = done.stderr.splitlines()
+    assert (done.exit_code, done.stdout, len(lines)) == (1, "", 3)
+    assert lines[1].startswith("c.toml:2: profile: 'never' is no profile of the catalogue. There are: aks, ")
+    assert lines[2].startswith("c.toml:2: profile: 'nope' is no profile of the catalogue. There are: aks, ")
+
+
+def test_catalogues_that_are_right_alone_may_be_wrong_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    need = "- {id: own/x, for: X., ways: [{to: [x.example.org], over: [https/443]}]}"
+    for name in ("a", "b"):
+        page = f"page: {name}\nurl: https://example.org\nlayer: observed\nread_on: 2026-11-21\nneeds:\n  {need}\n"
+        Path(f"{name}.yaml").write_text(page)
+    Path("c.toml").write_text('logs = ["later"]\ncatalog = ["a.yaml", "b.yaml"]\n')
+    done = RUN.invoke(app, ["config", "check", "--config", "c.toml"])
+    said = f"c.toml:2: catalog: {tmp_path}/b.yaml: the id own/x is there twice. Give each need its own.\n"
+    assert (done.exit_code, done.stdout, done.stderr) == (1, "", f"fwlens: {said}")
+
+
+def test_a_lake_whose_account_the_environment_names_is_right(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text('logs = ["later"]\nstore = "abfss://x/nights"\n')
+    words = ["config", "check", "--config", str(tmp_path / "c.toml")]
+    assert RUN.invoke(app, words, env={"AZURE_STORAGE_ACCOUNT_NAME": "account"}).exit_code == 0
+    assert RUN.invoke(app, words).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (["--subnet", "foo", "--until", "banana"], 2, "there are 2 mistakes in the configuration.\n--until: 'banana' is no time: "),
+        (["--logs", "-"], 2, "--logs: standard input cannot be read again tomorrow: name files, folders or blobs.\n"),
+        (["--region", "nowhere"], 2, "--region: 'nowhere' is no Azure region"),
+        (["--config", "c.toml", "--region", "nowhere"], 1, "there are 2 mistakes in the configuration.\n--region: 'nowhere' is"),
+    ],
+)  # fmt: skip
+def test_flags_alone_are_wrong_usage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], code: int, told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("c.toml").write_text("at_most = 0\n")
+    done = RUN.invoke(app, ["nightly", "--logs", "later", *words])
+    assert (done.exit_code, done.stdout) == (code, "")
+    assert done.stderr.startswith(f"fwlens: {told}")
+
+
+@given(st.sampled_from(OPTIONS), st.text())
+@example("service_tags", "\0")
+@example("catalog", "\0")
+def test_whatever_a_text_is_a_night_can_use_it_or_says_why(name: str, text: str) -> None:
+    for value in (text, [text]):
+        said = {"logs": ["x"], name: value}
+        _, mistakes = settled(Path("fwlens.toml"), "", said, {}, judge=unsound)
+        assert all(line.startswith("fwlens.toml: ") for line in mistakes)
+
+
 def test_a_mistake_cannot_move_a_cursor(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(FwlensError) as told:
-        settled(tmp_path, '"stor\\u001b[2J" = 1')
+        of(tmp_path, '"stor\\u001b[2J" = 1')
     say(f"fwlens: {told.value}")
     assert "stor\N{REPLACEMENT CHARACTER}[2J: there is no such option" in capsys.readouterr().err
 

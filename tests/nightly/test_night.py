@@ -312,9 +312,9 @@ def test_a_dry_run_says_the_same_and_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_region_that_is_none_is_told_before_anything_is_read_or_made(tmp_path: Path) -> None:
     done = cli(tmp_path, "--profile", "nonesuch")
-    assert done.exit_code == 1
-    assert "'nonesuch' is no profile of the catalogue" in done.stderr
-    assert not (tmp_path / "store/flows").exists()
+    assert done.exit_code == 2
+    assert done.stderr.startswith("fwlens: --profile: 'nonesuch' is no profile of the catalogue. There are: ")
+    assert not (tmp_path / "store").exists()
 
 
 # What it tells
@@ -333,16 +333,16 @@ def test_lines_of_the_log_are_json_with_time_level_event_and_text(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("words", "event", "text"),
+    ("words", "code", "event", "text"),
     [
-        (("--look-back", "soon"), "night failed", "--look-back: 'soon' is no span of time"),
-        (("--profile", "nonesuch"), "night failed", "'nonesuch' is no profile of the catalogue"),
-        ((), "fault", "A fault in fwlens itself (ZeroDivisionError)"),
+        (("--look-back", "soon"), 2, "night failed", "--look-back: 'soon' is no span of time"),
+        (("--profile", "nonesuch"), 2, "night failed", "--profile: 'nonesuch' is no profile of the catalogue"),
+        ((), 1, "fault", "A fault in fwlens itself (ZeroDivisionError)"),
     ],
     ids=["configuration", "night", "fault"],
 )
 def test_whatever_ends_a_night_is_a_line_of_json_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], event: str, text: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], code: int, event: str, text: str
 ) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError
@@ -352,7 +352,7 @@ def test_whatever_ends_a_night_is_a_line_of_json_too(
     write(tmp_path / "logs/1.json", seen(PYPI, 1))
     done = cli(tmp_path, "--log-format", "json", *words)
     told = [json.loads(line) for line in done.stderr.splitlines()]
-    assert (done.exit_code, done.stdout) == (1, "")
+    assert (done.exit_code, done.stdout) == (code, "")
     assert (told[-1]["level"], told[-1]["event"]) == ("error", event)
     assert text in told[-1]["text"]
 
@@ -404,16 +404,15 @@ def test_a_night_that_cannot_even_begin_is_told_to_the_webhook(tmp_path: Path) -
     (tmp_path / "store").write_text("x")
     with receiving() as hook:
         assert cli(tmp_path, "--notify", FWLENS_WEBHOOK=hook.address).exit_code == 1
-        assert cli(tmp_path, "--notify", "--profile", "nonesuch", FWLENS_WEBHOOK=hook.address).exit_code == 1
-        (tmp_path / "store").unlink()
-        assert cli(tmp_path, "--notify", "--profile", "nonesuch", FWLENS_WEBHOOK=hook.address).exit_code == 1
-    assert [one["state"] for one in hook.got] == ["failed"] * 3
+        assert cli(tmp_path, "--notify", "--profile", "nonesuch", FWLENS_WEBHOOK=hook.address).exit_code == 2
+        assert cli(tmp_path, "--notify", "--dry-run", "--at-most", "0", FWLENS_WEBHOOK=hook.address).exit_code == 2
+    assert [one["state"] for one in hook.got] == ["failed"] * 2
     assert re.fullmatch(
         r"fwlens: the night of [0-9TZ:-]+ could not begin. .*store: the store cannot be opened \(File exists\). "
         "Check --store.",
         hook.got[0]["text"],
     )
-    assert "could not begin. 'nonesuch' is no profile" in hook.got[2]["text"]
+    assert "could not begin. --profile: 'nonesuch' is no profile" in hook.got[1]["text"]
 
 
 @pytest.mark.parametrize("until", ["0001-01-01", "9999-12-31"])

@@ -24,9 +24,13 @@ StorePlace = Annotated[str | None, typer.Option("--store", help="The store, if n
 
 def _store(config: Path, store: str | None, stay: ExitStack) -> "Store":
     """The store of the configuration, or another one; what else the configuration says must be right too."""
-    from fwlens.store import Store
+    from fwlens.store import Store, is_remote
 
     settings = settings_of(config, {} if store is None else {"store": store}, whole=False)
+    place = Path(settings.store)
+    if not is_remote(settings.store) and not place.is_dir():
+        missing = "there is no such store. Check --store; the first night makes it."
+        raise FwlensError(f"{place}: {'is no store, which is a folder. Check --store.' if place.exists() else missing}")
     return Store(settings.store, store_options(settings, stay))
 
 

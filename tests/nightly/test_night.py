@@ -431,6 +431,7 @@ def runs(folder: Path, *arguments: str) -> Result:
 
 
 def test_runs_are_listed_the_last_one_first_and_shown(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
     assert runs(tmp_path, "list").stdout == f"No runs yet in {tmp_path / 'store'}.\n"
     write(tmp_path / "logs/1.json", seen(PYPI, 1))
     cli(tmp_path, until="2026-11-20T23:00")
@@ -453,6 +454,17 @@ def test_a_run_that_there_was_not_is_told_with_those_that_were(tmp_path: Path) -
     done = runs(tmp_path, "show", "yesterday")
     assert isinstance(done.exception, FwlensError)
     assert str(done.exception) == "There is no run 'yesterday' in the store. The last ones: 2026-11-21T03:00:00Z."
+
+
+@pytest.mark.parametrize("command", [("list",), ("list", "--format", "json"), ("show", "last")], ids=" ".join)
+def test_a_store_that_there_is_not_is_no_store_without_runs(tmp_path: Path, command: tuple[str, ...]) -> None:
+    done, place = runs(tmp_path, *command), tmp_path / "store"
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert str(done.exception) == f"{place}: there is no such store. Check --store; the first night makes it."
+    place.write_text("x")
+    done = runs(tmp_path, *command)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert str(done.exception) == f"{place}: is no store, which is a folder. Check --store."
 
 
 # What is too old

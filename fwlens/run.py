@@ -14,9 +14,9 @@ from fwlens import address, catalog, names, source
 from fwlens.answer import Answer, answer
 from fwlens.certificate import certify
 from fwlens.document import Document
-from fwlens.errors import FwlensError
+from fwlens.errors import FwlensError, one_line
 from fwlens.flow import Span
-from fwlens.match import Choice, match, near
+from fwlens.match import Choice, match, near, strangers
 from fwlens.proof import Asked, Certificate
 from fwlens.recommend import Options, Recommendations, recommend, subnet
 from fwlens.requirement import Catalog
@@ -87,6 +87,7 @@ _SPAN: Final = re.compile(r"([0-9]{1,4})([mhdw])")
 # `resource group/network/subnet`, each as Azure allows it to be named.
 _SUBNET: Final = re.compile(r"[A-Za-z0-9_.()-]{1,90}(/[A-Za-z0-9_.-]{1,80}){2}")
 _MOST_SUBNETS: Final = 3
+_LONGEST: Final = 200  # characters of a rule's name: a log may hold any text
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -245,6 +246,20 @@ def advice(found: Matched) -> tuple[str, ...]:
     """What to tell beside an answer: without a service-tag file, addresses cannot be explained."""
     by_address = (pl.col("verdict") == "unexplained") & pl.col("dst_fqdn").is_null() & pl.col("dst_ip").is_not_null()
     return (ADVICE,) if found.tags is None and found.rows.filter(by_address).height else ()
+
+
+def unknown_rules(ask: Ask, rows: pl.DataFrame) -> tuple[str, ...]:
+    """What to tell of each name of `--never-override` that no deny rule among these flows bears: it protects nothing,
+    and may be mistyped."""
+    return tuple(
+        f"--never-override {name!r}: no rule of this name denied anything that was read. "
+        + (
+            f"Rules that did: {', '.join(one_line(rule)[:_LONGEST] for rule in rules)}."
+            if rules
+            else "No named rule did."
+        )
+        for name, rules in strangers(ask.never_override, rows)
+    )
 
 
 def other_tags(document: Document, found: Matched) -> tuple[str, ...]:

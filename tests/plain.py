@@ -142,9 +142,11 @@ def verdict(flow: Seen, requirement: str | None, by: str | None, never_override:
     by_name = by is not None and Endpoint.parse(by).kind in ("host", "wildcard", "url")
     if flow.cause == "no host name" and by_name:
         return "unexplained"
-    kept = {name.casefold() for name in never_override}
-    if flow.cause == "deny rule" and flow.rule and {flow.rule.casefold(), flow.rule.casefold().split(" / ")[-1]} & kept:
-        return "refused"
+    if flow.cause == "deny rule" and flow.rule:
+        parts = flow.rule.casefold().split(" / ")
+        rows = {tuple(parts[i:j]) for j in range(len(parts) + 1) for i in range(j)}
+        if rows & {tuple(part.strip() for part in name.casefold().split("/")) for name in never_override}:
+            return "refused"
     return "needed"
 
 

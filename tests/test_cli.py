@@ -139,6 +139,17 @@ def test_a_subnet_that_was_given_is_no_hint_any_more_and_each_rule_says_what_it_
     assert max(map(len, lines)) <= 100
 
 
+@pytest.mark.parametrize("command", ["recommend", "match", "backtest --train 1h --test 30m"])
+def test_a_rule_to_respect_that_denied_nothing_is_told_with_the_nearest_that_did(command: str) -> None:
+    names = ("--never-override", "DenyInternt", "--never-override", "denysmb")
+    told = (
+        "fwlens: --never-override 'DenyInternt': no rule of this name denied anything that was read. "
+        "Rules that did: DenyInternet.\n"
+    )
+    code, _, err = said(*command.split(), SAMPLES, *names, "-o", os.devnull)
+    assert (code, err.replace(HINT, "")) == (0, told)
+
+
 def test_the_version_is_told_without_a_command() -> None:
     assert said("--version") == (0, f"fwlens {version('fwlens')}\n", "")
 

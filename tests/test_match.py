@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fwlens.catalog import load
-from fwlens.match import Choice, match, near
+from fwlens.match import Choice, match, near, strangers
 from tests import plain
 from tests.plain import Seen, frame, service_tags
 
@@ -245,7 +245,7 @@ _SEEN = st.builds(
     st.lists(_SEEN, min_size=1, max_size=12),
     st.sampled_from([None, "WestEurope", "NorthEurope"]),
     st.sampled_from([(), ("pip",), ("training", "huggingface")]),
-    st.sampled_from([(), ("denyinternet",), ("deny",)]),
+    st.sampled_from([(), ("denyinternet",), ("deny",), ("RC",), ("pol/rc",), ("pol / deny",), ("x", "rc / deny")]),
 )
 def test_matching_agrees_with_reading_the_catalogue_one_flow_at_a_time(
     seen: list[Seen], region: str | None, profiles: tuple[str, ...], never: tuple[str, ...]
@@ -258,6 +258,39 @@ def test_matching_agrees_with_reading_the_catalogue_one_flow_at_a_time(
         expected = plain.match(each, KNOWN, region=region, profiles=profiles)
         assert (requirement, by) == expected
         assert verdict == plain.verdict(each, *expected, never)
+
+
+DENIED = Seen(host="pypi.org", cause="deny rule", rule="pol1 / rcg1 / Deny-Coll / deny-batch")
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict"),
+    [
+        ("deny-batch", "refused"), (" DENY-BATCH ", "refused"), ("deny-coll", "refused"), ("rcg1", "refused"),
+        ("pol1", "refused"), ("deny-coll / deny-batch", "refused"), ("rcg1/deny-coll", "refused"),
+        ("pol1 / rcg1 / deny-coll / deny-batch", "refused"), ("/deny-batch", "refused"),
+        ("deny", "needed"), ("batch", "needed"), ("pol1 / deny-batch", "needed"), ("", "needed"), ("/", "needed"),
+    ],
+)  # fmt: skip
+def test_a_deny_rule_is_respected_by_its_name_or_that_of_what_it_lies_in(name: str, verdict: str) -> None:
+    assert match(frame([DENIED]), KNOWN, never_override=[name])["verdict"].to_list() == [verdict]
+
+
+def test_a_name_that_no_deny_rule_bears_is_told_with_the_nearest_that_do() -> None:
+    seen = [
+        DENIED,
+        Seen(host="a.example", cause="deny rule", rule="DenyInternet"),
+        Seen(host="a.example", cause="no rule", rule="default"),
+        Seen(host="a.example", action="Allow", rule="allow-web"),
+        Seen(host="a.example", cause="deny rule"),
+    ]
+    names = ["deny-bacth", "DenyInternt", "denyinternet", "default", "allow-web", "rcg1", "deny-bacth"]
+    both = ("DenyInternet", str(DENIED.rule))
+    assert strangers(names, frame(seen)) == (
+        ("deny-bacth", (DENIED.rule,)), ("DenyInternt", ("DenyInternet",)), ("default", both), ("allow-web", both),
+    )  # fmt: skip
+    assert strangers(["x"], frame(seen[2:])) == (("x", ()),)
+    assert strangers([], frame(seen)) == ()
 
 
 def test_evidence_is_kept_over_matching() -> None:

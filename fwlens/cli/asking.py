@@ -170,4 +170,4 @@ def advise(ask: "Ask", found: "Matched") -> None:
     """What to tell beside an answer."""
     from fwlens import run
 
-    tell((*run.advice(found), *run.named_subnets(ask, found)))
+    tell((*run.advice(found), *run.unknown_rules(ask, found.rows), *run.named_subnets(ask, found)))

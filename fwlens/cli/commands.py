@@ -205,7 +205,7 @@ def match(
         put(answer.json_of_flows(found.rows, found.flows.ledger, answer.MATCHED_SCHEMA), output)
     else:
         put(table.flows_as_text(found.rows, found.flows.ledger, room(output)), output)
-    tell(run.advice(found))
+    tell((*run.advice(found), *run.unknown_rules(ask, found.rows)))
     leave(found.flows)
 
 
@@ -277,7 +277,7 @@ def backtest(
     """
     from fwlens import answer as answers
     from fwlens import backtest as tests
-    from fwlens import table
+    from fwlens import run, table
 
     ask = asked(logs, region, profile, service_tags, catalog, never_override, None, None, False, afar)
     ask = shaped(ask, platform, subnet, breadth, dns_proxy=dns_proxy)
@@ -287,6 +287,7 @@ def backtest(
     read = flows_of(ask, every=every, reach=learned + tried)
     found = list(tests.trials(ask, read, learned, tried))
     put(answers.trials_to_json(found) if form is Form.JSON else table.trials(found, room(output)).encode(), output)
+    tell(run.unknown_rules(ask, read.rows))
     leave(read)
 
 

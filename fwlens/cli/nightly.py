@@ -87,7 +87,9 @@ def nightly(
     platform: Annotated[PlatformName | None, _option("--platform", "Default: the plane that denied.")] = None,
     service_tags: Annotated[Text, _option("--service-tags", "Microsoft's weekly service-tag file.")] = None,
     catalog: Annotated[Texts, _option("--catalog", "A catalogue file of your own (repeatable).")] = None,
-    never_override: Annotated[Texts, _option("--never-override", "A deny rule to respect (repeatable).")] = None,
+    never_override: Annotated[
+        Texts, _option("--never-override", "Respect this deny rule, collection, group or policy (repeatable).")
+    ] = None,
     dns_proxy: Annotated[Flag, _option("--dns-proxy/--no-dns-proxy", "The firewall is the DNS proxy.")] = None,
     subnet: Annotated[Texts, _option("--subnet", "Name this subnet as a source (repeatable).")] = None,
     breadth: Annotated[Breadth | None, _option("--breadth", "Open what was seen, or the documented way.")] = None,

@@ -33,7 +33,12 @@ Profiles = Annotated[list[str] | None, typer.Option("--profile", help="Only need
 Platforms = Annotated[PlatformName | None, typer.Option("--platform", help="Default: the plane that denied.")]
 TagFile = Annotated[Path | None, typer.Option("--service-tags", help="Microsoft's weekly service-tag file.")]
 Catalogs = Annotated[list[Path] | None, typer.Option("--catalog", help="A catalogue file of your own (repeatable).")]
-Never = Annotated[list[str] | None, typer.Option("--never-override", help="A deny rule to respect (repeatable).")]
+Never = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--never-override", help="Respect this deny rule, or all of this collection, group or policy (repeatable)."
+    ),
+]
 Since = Annotated[
     str | None, typer.Option("--since", help="Only entries from then on: 2026-11-20T22:00, or 6h, 2d ago.")
 ]

@@ -107,7 +107,7 @@ def report(
         put(made.page, None)
     else:
         write(made, page, shared_js=shared_js)
-    tell(run.advice(found))
+    tell((*run.advice(found), *run.unknown_rules(ask, found.rows)))
     leave(found.flows)
 
 

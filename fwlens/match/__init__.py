@@ -13,10 +13,11 @@ from fwlens.flow import MATCHED, VERDICTS
 from fwlens.match.choice import Choice
 from fwlens.match.near import near
 from fwlens.match.patterns import PEER, hits, is_carried, patterns, with_peer, with_services
+from fwlens.match.respected import is_respected, strangers
 from fwlens.requirement import Requirement
 from fwlens.tags import TOO_WIDE, ServiceTags
 
-__all__ = ["Choice", "match", "near"]
+__all__ = ["Choice", "match", "near", "strangers"]
 
 _REFUSED: Final = ("threat intelligence", "intrusion prevention", "encryption")
 
@@ -51,10 +52,7 @@ def match(
 
 
 def _verdict(never_override: Iterable[str]) -> pl.Expr:
-    """The table of verdicts in docs/design.md. `never_override` names rules, whole or by their last part, any case."""
-    kept = [name.strip().casefold() for name in never_override]
-    rule = pl.col("rule").str.to_lowercase()
-    overridden = rule.is_in(kept) | rule.str.split(" / ").list.last().is_in(kept)
+    """The table of verdicts in docs/design.md. `never_override` names rules, see `is_respected`."""
     explained, cause = pl.col("requirement").is_not_null(), pl.col("cause").cast(pl.String)
     by_name = pl.col("width") < 1
     verdict = (
@@ -66,7 +64,7 @@ def _verdict(never_override: Iterable[str]) -> pl.Expr:
         .then(pl.lit("refused"))
         .when(~explained | ((cause == "no host name") & by_name))
         .then(pl.lit("unexplained"))
-        .when((cause == "deny rule") & overridden.fill_null(False))
+        .when((cause == "deny rule") & is_respected(never_override))
         .then(pl.lit("refused"))
         .otherwise(pl.lit("needed"))
     )

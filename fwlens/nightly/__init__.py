@@ -232,7 +232,7 @@ def _answered(
     name = f"the run of {earlier.until:%Y-%m-%d %H:%M} UTC" if earlier else ""
     whole = night_of(ask, found, earlier=then, earlier_name=name, place=plan.place, slot=SLOT)
     change = differences.diff(whole.answer, then, whole.documented if then else None, whole.lasting)
-    for advice in run.advice(found):
+    for advice in (*run.advice(found), *run.unknown_rules(ask, found.rows)):
         tell("warning", "advice", advice, {})
     page = render(whole, name=_PAGE, shared_script=True)
     files = {

@@ -320,6 +320,13 @@ def test_a_region_that_is_none_is_told_before_anything_is_read_or_made(tmp_path:
 # What it tells
 
 
+def test_a_rule_to_respect_that_denied_nothing_is_a_warning(tmp_path: Path) -> None:
+    write(tmp_path / "logs/1.json", seen(PYPI, 1))
+    done = cli(tmp_path, "--never-override", "DenyBacth")
+    told = "fwlens: warning: --never-override 'DenyBacth': no rule of this name denied anything that was read. No named rule did."
+    assert (done.exit_code, told in done.stderr.splitlines()) == (3, True)
+
+
 def test_lines_of_the_log_are_json_with_time_level_event_and_text(tmp_path: Path) -> None:
     write(tmp_path / "logs/a\u202e\x1b[31m.json", seen(PYPI, 1))
     done = cli(tmp_path, "--log-format", "json")

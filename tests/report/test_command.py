@@ -168,6 +168,13 @@ def test_an_option_that_would_do_nothing_is_wrong_usage(words: str, told: str) -
     assert done.stderr.decode().endswith(f"Error: Invalid value for {told}\n")
 
 
+def test_a_rule_to_respect_that_denied_nothing_is_told(tmp_path: Path) -> None:
+    words = ("--never-override", "DenyAll", "-o", str(tmp_path / "x.html"), "--shared-js")
+    done = fwlens("report", "sample_logs/azfw.jsonl", *words)
+    told = "fwlens: --never-override 'DenyAll': no rule of this name denied anything that was read. No named rule did."
+    assert (done.returncode, told in done.stderr.decode().splitlines()) == (0, True)
+
+
 def test_a_folder_that_is_missing_is_made(tmp_path: Path) -> None:
     done = fwlens("report", "sample_logs/azfw.jsonl", "--shared-js", "-o", str(tmp_path / "reports/of/night.html"))
     assert (done.returncode, done.stderr.decode().splitlines()[0]) == (0, f"{tmp_path}/reports/of/night.html")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from fwlens.cli.terminal import leave, Progress, put, room, tell, wrong_usage
+from fwlens.cli.terminal import Progress, leave, put, room, tell, wrong_usage
 from fwlens.cli.words import Breadth, PlatformName
 from fwlens.errors import FwlensError
 from fwlens.twin import Twin, beside

@@ -33,6 +33,7 @@ test: .venv/tested .venv/npm/installed
 
 bench: .venv/benched
 	$(BIN)/python bench/cover.py
+	$(BIN)/python bench/stay.py
 	$(BIN)/python bench/speed.py
 
 .venv/installed: pyproject.toml

@@ -1,6 +1,7 @@
 """Knows one night put together for its page: the answer, a timeline, and the rules in every form."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -43,8 +44,10 @@ def night_of(
     place: emit.Options = emit.Options(),
     slot: timedelta = SLOT,
 ) -> Night:
-    """Everything that a page tells. `found` has to be read in slots of `slot`; rules are written for `place`."""
-    told, _ = run.answered(ask, found)
+    """Everything that a page tells. `found` has to be read in slots of `slot`; rules are written for `place`, and stay
+    near those of the `earlier` answer."""
+    before = tuple(one.rule for one in earlier.recommendations) if earlier else ()
+    told, _ = run.answered(replace(ask, earlier=before), found)
     choice, every = ask.choice, found.catalog.requirements
     needs = choice.of(every)
     return Night(

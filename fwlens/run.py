@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a person asks for: the logs, and every choice of the common options."""
+    """What a person asks for: the logs, every choice of the common options, and the rules to stay near to."""
 
     logs: tuple[str, ...]
     region: str | None = None
@@ -51,6 +51,7 @@ class Ask:
     target: "Target | None" = None
     tenant: str | None = None
     explain: bool = False
+    earlier: tuple[Rule, ...] = ()
 
     @property
     def choice(self) -> Choice:
@@ -184,6 +185,7 @@ def curve(ask: Ask, found: Matched) -> list[tuple[int, int]]:
         platform=ask.platform,
         tags=found.tags,
         options=ask.options,
+        earlier=ask.earlier,
         with_curve=True,
     )
     sizes = [(step.rules, replace(ask, at_most=len(step.rules))) for step in said.curve]
@@ -206,7 +208,9 @@ def _certified(rules: Sequence[Rule], ask: Ask, found: Matched, said: Recommenda
 def answered(ask: Ask, found: Matched) -> tuple[Answer, Recommendations]:
     """Recommend for what is needed, check the rules by themselves, and tell the rest."""
     requirements = found.catalog.requirements
-    said = recommend(found.rows, requirements, platform=ask.platform, tags=found.tags, options=ask.options)
+    said = recommend(
+        found.rows, requirements, platform=ask.platform, tags=found.tags, options=ask.options, earlier=ask.earlier
+    )
     certificate = _certified([one.rule for one in said.rules], ask, found, said)
     strange = found.rows.filter(pl.col("verdict") == "unexplained")
     told = answer(

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.source.logs import application, jsonl
+
 ROOT = Path(__file__).parent.parent
 PROGRAM = str(Path(sys.executable).with_name("fwlens"))
 SAMPLES = str(ROOT / "sample_logs")
@@ -223,6 +225,27 @@ def test_an_output_without_a_name_is_wrong_usage(command: str) -> None:
     code, out, err = said(*command.split(), *([] if command == "pull" else [SAMPLES]), "-o", "")
     told = "Error: Invalid value for '--output' / '-o': is empty: name a place, or leave the option out.\n"
     assert (code, out, err[err.index("Error") :]) == (2, "", told)
+
+
+def test_keep_leaves_of_an_earlier_answer_what_as_few_rules_leave_room_for(tmp_path: Path) -> None:
+    """Three sources need two of three hosts each: a rule for each source, or one for each host."""
+    asked = [(4, "pypi.org"), (6, "pypi.org"), (4, "docker.io"), (8, "docker.io"), (6, "hf.co"), (8, "hf.co")]
+    lines = [jsonl(application(SourceIp=f"10.0.0.{source}", Fqdn=host)) for source, host in asked]
+    (tmp_path / "tonight.json").write_text("".join(lines))
+    kept = []
+    for name, few in (("by-host", lines[:2]), ("by-source", [lines[0], lines[2]])):
+        (tmp_path / "before.json").write_text("".join(few))
+        answer = str(tmp_path / f"{name}.json")
+        assert said("recommend", str(tmp_path / "before.json"), "--format", "json", "-o", answer)[0] == 0
+        _, printed, _ = said("recommend", str(tmp_path / "tonight.json"), "--keep", answer, "--format", "json")
+        rules = [
+            {one["id"] for one in json.loads(text)["recommendations"]} for text in (Path(answer).read_text(), printed)
+        ]
+        kept.append((len(rules[1]), rules[0] <= rules[1]))
+    assert kept == [(3, True), (3, True)]
+    assert said("recommend", str(tmp_path / "tonight.json"), "--keep", "nix.json") == (
+        1, "", "fwlens: nix.json: cannot be read (No such file or directory).\n"
+    )  # fmt: skip
 
 
 def test_verify_accepts_the_answer_and_rejects_it_once_a_rule_is_gone(tmp_path: Path) -> None:

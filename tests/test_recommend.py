@@ -655,6 +655,33 @@ def test_a_new_denied_flow_changes_only_the_rules_that_must_change() -> None:
     assert total[True] < total[False]
 
 
+@pytest.mark.parametrize(
+    ("before", "rules"),
+    [
+        (https("10.20.1.4", "pypi.org", "docker.io"), [
+            "application outbound 10.20.1.8 docker.io,huggingface.co https/443",
+            "application outbound 10.20.1.4 docker.io,pypi.org https/443",
+            "application outbound 10.20.1.6 huggingface.co,pypi.org https/443",
+        ]),
+        ([Seen(host="pypi.org"), Seen(src="10.20.1.6", host="pypi.org")], [
+            "application outbound 10.20.1.4,10.20.1.8 docker.io https/443",
+            "application outbound 10.20.1.6,10.20.1.8 huggingface.co https/443",
+            "application outbound 10.20.1.4,10.20.1.6 pypi.org https/443",
+        ]),
+    ],
+)  # fmt: skip
+def test_of_two_sets_of_rules_alike_the_one_is_taken_that_has_a_rule_of_the_night_before(
+    before: list[Seen], rules: list[str]
+) -> None:
+    """Three sources need two of three hosts each: a rule for each source, or one for each host."""
+    tonight = [*https("10.20.1.4", "pypi.org", "docker.io"), *https("10.20.1.6", "huggingface.co", "pypi.org"),
+     *https("10.20.1.8", "docker.io", "huggingface.co")]  # fmt: skip
+    earlier = [one.rule for one in night(before).rules]
+    said = recommend(match(frame(tonight), KNOWN), KNOWN, earlier=earlier)
+    assert told(said) == rules
+    assert earlier[0] in [one.rule for one in said.rules]
+
+
 def test_a_rule_of_the_managed_network_is_handed_back_where_its_other_port_must_not_be_open() -> None:
     """The host is documented on port 80 and was seen on 443 too, which no page asks for; the rule would open both."""
     seen = [

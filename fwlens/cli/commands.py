@@ -1,5 +1,6 @@
 """Knows the commands, with the words that --help says of them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,7 @@ from fwlens.cli.options import (
     Form,
     Format,
     IpGroups,
+    Keep,
     Logs,
     Never,
     Output,
@@ -101,6 +103,7 @@ def recommend(
     subnet: Subnets = None,
     breadth: Breadths = Breadth.OBSERVED,
     at_most: AtMost = None,
+    keep: Keep = None,
     curve: Annotated[bool, typer.Option("--curve", help="Print rules against surplus instead of the answer.")] = False,
     form: AnswerFormat = AnswerForm.TABLE,
     output: Place = None,
@@ -117,10 +120,11 @@ def recommend(
 
     Example: fwlens recommend insights-logs/ --region westeurope --service-tags ServiceTags_Public.json
     """
-    from fwlens import run, table
+    from fwlens import document, run, table
 
     ask = asked(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed, afar)
     ask = shaped(ask, platform, subnet, breadth, at_most, dns_proxy=dns_proxy)
+    ask = replace(ask, earlier=tuple(one.rule for one in document.read(keep).recommendations)) if keep else ask
     file = Path(output) if output else None
     is_text = form not in (AnswerForm.TABLE, AnswerForm.JSON)
     if curve and is_text:

@@ -47,6 +47,14 @@ WithAllowed = Annotated[bool, typer.Option("--with-allowed", help="Decode and ma
 Subnets = Annotated[list[str] | None, typer.Option("--subnet", help="Name this subnet as a source (repeatable).")]
 Breadths = Annotated[Breadth, typer.Option("--breadth", help="Open what was seen, or the whole documented way.")]
 AtMost = Annotated[int | None, typer.Option("--at-most", min=1, help="Merge rules, for a surplus, to at most so many.")]
+Keep = Annotated[
+    Path | None,
+    typer.Option(
+        "--keep",
+        metavar="RECOMMENDATIONS.json",
+        help="An earlier answer: keep of its rules what as few rules leave room for.",
+    ),
+]
 DnsProxy = Annotated[bool, typer.Option("--dns-proxy", help="The firewall is the clients' DNS proxy.")]
 Format = Annotated[Form, typer.Option("--format", help="table or json.")]
 FlowsFormat = Annotated[FlowsForm, typer.Option("--format", help="table, json, or parquet: a log for a later run.")]

@@ -79,7 +79,7 @@ def main(count: int) -> None:
             known.requirements,
             tags=every,
             asked=Asked(None, ask.options.region, (), False, None),
-            handed_back=[(one.flow.src_ip, one.flow.destination, one.flow.service) for one in said.unsaid],
+            handed_back=said.unsaid,
             lower_bound=said.lower_bound,
         )
     with timed("near", unit):

@@ -15,7 +15,7 @@ from fwlens.flow import VERDICTS, numbered, service
 from fwlens.ledger import Ledger
 from fwlens.proof import Certificate, Trial
 from fwlens.requirement import Note
-from fwlens.rule import Conversation, Platform, Recommendation, Unsaid
+from fwlens.rule import Conversation, Platform, Recommendation, Rule, Unsaid
 
 FLOWS_SCHEMA: Final = "fwlens.flows/1"
 MATCHED_SCHEMA: Final = "fwlens.matched/1"
@@ -185,8 +185,7 @@ def _conversation(flow: Conversation) -> dict[str, Any]:
     }
 
 
-def _recommendation(one: Recommendation) -> dict[str, Any]:
-    rule, evidence = one.rule, one.evidence
+def _allows(rule: Rule) -> dict[str, Any]:
     return {
         "id": rule.id,
         "platform": rule.platform,
@@ -195,6 +194,13 @@ def _recommendation(one: Recommendation) -> dict[str, Any]:
         "sources": [str(endpoint) for endpoint in rule.sources],
         "destinations": [str(endpoint) for endpoint in rule.destinations],
         "services": [str(each) for each in rule.services],
+    }
+
+
+def _recommendation(one: Recommendation) -> dict[str, Any]:
+    rule, evidence = one.rule, one.evidence
+    return {
+        **_allows(rule),
         "requirements": [
             {
                 "id": citation.id,
@@ -221,7 +227,7 @@ def _recommendation(one: Recommendation) -> dict[str, Any]:
 
 
 def _certificate(certificate: Certificate) -> dict[str, Any]:
-    names = ("complete", "sound", "irredundant", "rules", "lower_bound", "surplus", "surplus_of", "faults")
+    names = ("complete", "sound", "irredundant", "rules", "lower_bound", "proven", "surplus", "surplus_of", "faults")
     return {name: getattr(certificate, name) for name in names}
 
 
@@ -293,10 +299,17 @@ def trials_to_json(trials: Sequence[Trial]) -> bytes:
                 "rules": trial.rules,
                 "needed": trial.tried.needed,
                 "missed": [
-                    {"src_ip": source, "destination": destination, "service": over}
-                    for source, destination, over in trial.tried.missed
+                    {
+                        "src_ip": missed.source,
+                        "destination": missed.destination,
+                        "service": missed.service,
+                        "platform": missed.platform,
+                        "why": missed.why,
+                    }
+                    for missed in trial.tried.missed
                 ],
                 "idle": trial.tried.idle,
+                "idle_rules": [_allows(rule) for rule in trial.tried.unused],
                 "surplus": trial.tried.surplus,
             }
             for trial in trials

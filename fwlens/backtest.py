@@ -13,7 +13,7 @@ from fwlens import flow
 from fwlens.certificate import replay
 from fwlens.errors import FwlensError
 from fwlens.match import match
-from fwlens.proof import Asked, Trial
+from fwlens.proof import Trial
 from fwlens.recommend import recommend
 from fwlens.run import Ask, catalog_of, tags_of
 from fwlens.source import Flows
@@ -52,8 +52,8 @@ def trials(ask: Ask, read: Flows, train: timedelta, test: timedelta) -> Iterator
         ]
         said = recommend(matched[0], known, platform=ask.platform, tags=tags, options=options)
         rules = [one.rule for one in said.rules]
-        asked = Asked(ask.platform, options.region, options.subnets, options.documented, options.at_most)
-        yield Trial(split - train, split, end, len(rules), replay(rules, matched[1], known, tags=tags, asked=asked))
+        tried_on = replay(rules, matched[1], known, tags=tags, asked=ask.shape, handed_back=said.unsaid)
+        yield Trial(split - train, split, end, len(rules), tried_on)
         end -= test
 
 

@@ -1,5 +1,7 @@
 """Knows how to read an answer's JSON (`fwlens.recommendations/1`) again, also one that a person has edited."""
 
+from codecs import BOM_UTF8
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from ipaddress import ip_network
@@ -9,9 +11,22 @@ from typing import Final, Literal
 import msgspec
 
 from fwlens import names
-from fwlens.errors import FwlensError
+from fwlens.errors import FwlensError, plain
 from fwlens.proof import Asked
-from fwlens.rule import Basis, Citation, Direction, Endpoint, Evidence, Layer, Platform, Recommendation, Rule, Service
+from fwlens.rule import (
+    Basis,
+    Citation,
+    Conversation,
+    Direction,
+    Endpoint,
+    Evidence,
+    Layer,
+    Platform,
+    Recommendation,
+    Rule,
+    Service,
+    Unsaid,
+)
 
 SCHEMA: Final = "fwlens.recommendations/1"
 
@@ -52,10 +67,15 @@ class _Flow(msgspec.Struct):
     src_ip: str
     destination: str
     service: str
+    direction: Direction
+    events: int = 0
+    first_seen: datetime = datetime(1970, 1, 1, tzinfo=UTC)
+    last_seen: datetime = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _Unsaid(msgspec.Struct):
     flow: _Flow
+    platform: Platform
     why: str
     requirement: str = ""
 
@@ -69,11 +89,18 @@ class _Asked(msgspec.Struct):
     at_most: int | None = None
     dns_proxy: bool = False
     never_override: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 class _Certificate(msgspec.Struct):
+    complete: bool | None = None
+    sound: bool | None = None
+    irredundant: bool | None = None
+    rules: int | None = None
     lower_bound: int = 0
     surplus: int | None = None
+    surplus_of: dict[str, int] | None = None
 
 
 class _Document(msgspec.Struct):
@@ -86,22 +113,44 @@ class _Document(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
+class Claims:
+    """What a certificate says of its rules; None where it does not say."""
+
+    complete: bool | None = None
+    sound: bool | None = None
+    irredundant: bool | None = None
+    rules: int | None = None
+    surplus_of: Mapping[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
-    """The rules of an answer, what was asked for them, what they leave out with a reason, what they claim, and which
-    service-tag file (its change number) they rest on. `unsaid` is what was handed back by source, destination, service
-    and need."""
+    """The rules of an answer, what was asked for them and of which time (UTC), what they leave out with a reason, what
+    they claim, and which service-tag file (its change number) they rest on."""
 
     recommendations: tuple[Recommendation, ...]
     asked: Asked
     profiles: tuple[str, ...]
     never_override: tuple[str, ...]
-    handed_back: tuple[tuple[str, str, str], ...]
+    handed_back: tuple[Unsaid, ...]
     unsaid_needs: tuple[str, ...]
     lower_bound: int
     surplus: int | None
     service_tags: int | None
-    dns_proxy: bool = False
-    unsaid: tuple[tuple[str, str, str, str], ...] = ()
+    claims: Claims = Claims()
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def dns_proxy(self) -> bool:
+        """Whether names were asked for in network rules of a firewall."""
+        return self.asked.dns_proxy
+
+    @property
+    def unsaid(self) -> tuple[tuple[str, str, str, str], ...]:
+        """What was handed back for a need: source, destination, service and the need."""
+        told = ((one.flow, one.requirement) for one in self.handed_back if one.requirement)
+        return tuple((flow.src_ip, flow.destination, flow.service, need) for flow, need in told)
 
 
 def read(path: Path) -> Document:
@@ -115,13 +164,15 @@ def read(path: Path) -> Document:
 
 def parse(data: bytes, name: str) -> Document:
     """The content of a file; `name` stands in the errors."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:4]:
+        raise FwlensError(f"{name}: the text is UTF-16 or the like, and JSON is read as UTF-8: save it again as that.")
     try:
-        document = msgspec.json.decode(data, type=_Document)
+        document = msgspec.json.decode(data.removeprefix(BOM_UTF8), type=_Document)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise FwlensError(f"{name}: not an answer of `fwlens recommend --format json` ({error}).") from None
     if document.schema != SCHEMA:
         raise FwlensError(f"{name}: the schema is {document.schema!r}, and fwlens reads {SCHEMA}.")
-    asked = document.asked
+    asked, claimed = document.asked, document.certificate
     try:
         subnets = tuple(ip_network(text) for text in asked.subnets)
         region = names.region(asked.region) if asked.region else None
@@ -131,21 +182,29 @@ def parse(data: bytes, name: str) -> Document:
         recommendations=tuple(
             _read(one, f"{name}: recommendations[{i}]") for i, one in enumerate(document.recommendations)
         ),
-        asked=Asked(asked.platform, region, subnets, asked.breadth == "documented", asked.at_most),
+        asked=Asked(asked.platform, region, subnets, asked.breadth == "documented", asked.at_most, asked.dns_proxy),
         profiles=asked.profiles,
         never_override=asked.never_override,
-        handed_back=tuple((one.flow.src_ip, one.flow.destination, one.flow.service) for one in document.unsaid),
+        handed_back=tuple(map(_handed_back, document.unsaid)),
         unsaid_needs=tuple(one.requirement for one in document.unsaid if one.requirement),
         lower_bound=document.certificate.lower_bound,
         surplus=document.certificate.surplus,
         service_tags=document.service_tags,
-        dns_proxy=asked.dns_proxy,
-        unsaid=tuple(
-            (one.flow.src_ip, one.flow.destination, one.flow.service, one.requirement)
-            for one in document.unsaid
-            if one.requirement
-        ),
+        claims=Claims(claimed.complete, claimed.sound, claimed.irredundant, claimed.rules, claimed.surplus_of),
+        since=asked.since and _in_utc(asked.since),
+        until=asked.until and _in_utc(asked.until),
     )
+
+
+def _in_utc(when: datetime) -> datetime:
+    return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
+
+
+def _handed_back(one: _Unsaid) -> Unsaid:
+    seen = one.flow
+    source, destination, over = map(plain, (seen.src_ip, seen.destination, seen.service))  # a check tells them
+    flow = Conversation(source, destination, over, seen.direction, seen.events, seen.first_seen, seen.last_seen)
+    return Unsaid(flow, one.platform, one.requirement, one.why)
 
 
 def _read(one: _Recommendation, place: str) -> Recommendation:

@@ -3,20 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from fwlens.rule import Network, Platform
+from fwlens.rule import Network, Platform, Rule
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What was asked for: another platform, a region (published suffix), subnets as sources, whole ways, few rules."""
+    """What was asked for: another platform, a region (published suffix), subnets as sources, whole ways, few rules, and
+    names in network rules of a firewall (DNS proxy)."""
 
     platform: Platform | None = None
     region: str | None = None
     subnets: tuple[Network, ...] = ()
     documented: bool = False
     at_most: int | None = None
+    dns_proxy: bool = False
 
     @property
     def more(self) -> bool:
@@ -27,7 +29,10 @@ class Asked:
 @dataclass(frozen=True, slots=True)
 class Certificate:
     """What is proven about a set of rules (docs/design.md, the certificate), the surplus of each by its id, and every
-    fault in plain words (none: the set holds)."""
+    fault in plain words (none: the set holds).
+
+    `lower_bound` is the greater of what the check proved alone (`proven`) and what was claimed and stood against it.
+    """
 
     complete: bool
     sound: bool
@@ -37,17 +42,29 @@ class Certificate:
     surplus: int
     surplus_of: Mapping[str, int]
     faults: tuple[str, ...] = ()
+    proven: int = 0
+
+
+class Missed(NamedTuple):
+    """A needed conversation that stays blocked, and why, where no rule could be the one for it (empty: one could)."""
+
+    source: str
+    destination: str
+    service: str
+    platform: Platform
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """Needed conversations, those that stay blocked (source, destination, service), the ids of rules that none of
-    them used, and how many allowed combinations none of them showed."""
+    """Needed conversations, those that stay blocked, the ids of rules that none of them used and these rules, and how
+    many allowed combinations none of them showed."""
 
     needed: int
-    missed: tuple[tuple[str, str, str], ...]
+    missed: tuple[Missed, ...]
     idle: tuple[str, ...]
     surplus: int
+    unused: tuple[Rule, ...] = ()
 
 
 Why = Literal["asked", "refused", "unexplained", "explained", "tags"]

@@ -1,7 +1,7 @@
 """Knows the one way through: logs, flows, matches, recommendations, answer. What the command line and a night share."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -11,10 +11,10 @@ from typing import IO, TYPE_CHECKING, Any, Final, Literal
 import polars as pl
 
 from fwlens import address, catalog, names, source
-from fwlens.answer import Answer, answer
+from fwlens.answer import Answer, answer, as_text
 from fwlens.certificate import certify
 from fwlens.document import Document
-from fwlens.errors import FwlensError, one_line
+from fwlens.errors import FwlensError, one_line, plain
 from fwlens.flow import Span
 from fwlens.match import Choice, match, near, strangers
 from fwlens.proof import Asked, Certificate
@@ -70,6 +70,12 @@ class Ask:
         )
 
     @property
+    def shape(self) -> Asked:
+        """What shapes the rules, as their check wants it."""
+        made = self.options
+        return Asked(self.platform, made.region, made.subnets, made.documented, made.at_most, made.dns_proxy)
+
+    @property
     def asked(self) -> dict[str, Any]:
         """The choices that shape the rules, as an answer tells them."""
         return {
@@ -81,6 +87,8 @@ class Ask:
             "at_most": self.at_most,
             "dns_proxy": self.dns_proxy,
             "never_override": self.never_override,
+            "since": as_text(self.since),
+            "until": as_text(self.until),
         }
 
 
@@ -193,14 +201,13 @@ def curve(ask: Ask, found: Matched) -> list[tuple[int, int]]:
 
 
 def _certified(rules: Sequence[Rule], ask: Ask, found: Matched, said: Recommendations) -> Certificate:
-    options = ask.options
     return certify(
         rules,
         found.rows,
         found.catalog.requirements,
         tags=found.tags,
-        asked=Asked(ask.platform, options.region, options.subnets, options.documented, options.at_most),
-        handed_back=[(one.flow.src_ip, one.flow.destination, one.flow.service) for one in said.unsaid],
+        asked=ask.shape,
+        handed_back=said.unsaid,
         lower_bound=said.lower_bound,
     )
 
@@ -239,11 +246,35 @@ def verified(document: Document, found: Matched) -> Certificate:
         handed_back=document.handed_back,
         lower_bound=document.lower_bound,
     )
-    claimed = document.surplus
-    if claimed is None or claimed == certificate.surplus or not certificate.rules:
-        return certificate
-    stale = f"The surplus is stale: it says {claimed:,}, and it is {certificate.surplus:,}."
-    return replace(certificate, faults=(*certificate.faults, stale))
+    faults = (*_strangers(document, found), *_stale(document, certificate))
+    return replace(certificate, faults=(*certificate.faults, *faults))
+
+
+def _strangers(document: Document, found: Matched) -> Iterator[str]:
+    """Needs that rules cite and the catalogue does not have."""
+    known = {one.id for one in found.catalog.requirements}
+    for one in document.recommendations:
+        for name in sorted({each.id for each in one.citations} - known):
+            yield f"Rule {one.rule.id} cites {plain(name)}, and the catalogue has no such need."
+
+
+def _stale(document: Document, found: Certificate) -> Iterator[str]:
+    """What the certificate of a document says and this check does not find so."""
+    claims = document.claims
+    for name in ("complete", "sound", "irredundant"):  # where it says more than holds, a fault says why already
+        if getattr(claims, name) is False and getattr(found, name):
+            yield f"The certificate is stale: it says that the set is not {name}, and it is."
+    if claims.rules is not None and claims.rules != found.rules:
+        yield f"The number of rules is stale: it says {claims.rules:,}, and it is {found.rules:,}."
+    if 0 < document.lower_bound < found.proven:
+        needed = "1 rule is needed" if found.proven == 1 else f"{found.proven} rules are needed"
+        yield f"The lower bound is stale: it says {document.lower_bound}, and at least {needed}."
+    if document.surplus is not None and document.surplus != found.surplus:
+        yield f"The surplus is stale: it says {document.surplus:,}, and it is {found.surplus:,}."
+    for name, count in found.surplus_of.items():
+        says = (claims.surplus_of or {}).get(name, count)
+        if says != count:
+            yield f"The surplus of rule {name} is stale: it says {says:,}, and it is {count:,}."
 
 
 def advice(found: Matched) -> tuple[str, ...]:
@@ -273,6 +304,18 @@ def other_tags(document: Document, found: Matched) -> tuple[str, ...]:
         return ()
     here = "has none: pass it with --service-tags" if mine is None else f"uses {mine}: tags may name other addresses"
     return (f"The rules rest on the service-tag file with change number {made}, and this check {here}.",)
+
+
+def of_its_time(document: Document) -> tuple[str, ...]:
+    """What to tell where an answer was asked for of a part of the time of its logs, and is checked so."""
+    begin, end = (when and when.strftime("%Y-%m-%d %H:%M:%S") for when in (document.since, document.until))
+    spans = [f"from {begin}" if begin else "", f"until {end}" if end else ""]
+    span = " ".join(filter(None, spans))
+    return (
+        (f"The answer is of the logs {span} (UTC), and so is this check; --since and --until say otherwise.",)
+        if span
+        else ()
+    )
 
 
 def named_subnets(ask: Ask, found: Matched) -> tuple[str, ...]:

@@ -218,15 +218,25 @@ def _notes(answer: Answer) -> str:
     return "\n".join(lines) + "\n" if lines else ""
 
 
-def certificate(found: Certificate) -> str:
-    """The certificate in a line, and its faults, if any, in full."""
+def certificate(found: Certificate, *, checked: bool = False) -> str:
+    """The certificate in a line, and its faults, if any, in full; of an answer that was `checked` also what it claims
+    beyond what the check proves."""
     if not found.rules and not found.faults:
         return ""
     marks = [name if holds else f"NOT {name}" for name, holds in (
         ("complete", found.complete), ("sound", found.sound), ("irredundant", found.irredundant))]  # fmt: skip
-    fewest = "the fewest possible" if found.rules == found.lower_bound else f"at least {found.lower_bound} are needed"
-    line = f"Certificate: {', '.join(marks)}; {plural(found.rules, 'rule')}, {fewest}; surplus {found.surplus:,}.\n"
-    return line + "".join(f"{_wrap('fault', fault)}\n" for fault in found.faults)
+    claimed, bound = checked and found.proven < found.lower_bound, found.lower_bound
+    needed = f"at least {bound} {'is' if bound == 1 else 'are'} needed"
+    fewest = ("the fewest possible" if found.rules == bound else needed) + (" by its claim" if claimed else "")
+    holds = found.complete and found.sound  # else it is no set of which there could be a smaller one
+    rules = f"{plural(found.rules, 'rule')}{f', {fewest}' if holds else ''}"
+    lines = [f"Certificate: {', '.join(marks)}; {rules}; surplus {found.surplus:,}."]
+    if claimed and holds:
+        alone = (
+            f"The answer claims that {needed}; this check proves {found.proven} by itself and cannot refute the rest."
+        )
+        lines.append(_wrap("claim", alone))
+    return "\n".join([*lines, *(_wrap("fault", fault) for fault in found.faults)]) + "\n"
 
 
 def curve(steps: Sequence[tuple[int, int]], *, as_json: bool) -> bytes:
@@ -238,22 +248,21 @@ def curve(steps: Sequence[tuple[int, int]], *, as_json: bool) -> bytes:
 
 
 def trials(found: Sequence[Trial], width: int | None = WIDTH) -> str:
-    """A back-test as text: a line per trial, the last day first, then what the last one missed."""
-    rows = [
-        (
-            f"{clock(t.split)} to {clock(t.end)}",
-            t.rules,
-            t.tried.needed,
-            len(t.tried.missed),
-            len(t.tried.idle),
-            t.tried.surplus,
-        )
-        for t in found
-    ]
+    """A back-test as text: a line per trial, the last day first, then what the last one missed and opened in vain."""
+    rows = []
+    for each in found:
+        did = each.tried
+        span = f"{clock(each.split)} to {clock(each.end)}"
+        rows.append((span, each.rules, did.needed, len(did.missed), len(did.idle), did.surplus))
     header = ("tried on (UTC)", "rules", "needed", "missed", "idle rules", "surplus")
-    missed = [(source, destination, over) for source, destination, over in found[0].tried.missed]
-    listed = _listed("Missed on the last span", ("from", "to", "over"), missed, width)
-    return columns(header, rows, width) + ("\n" if listed else "") + listed
+    last, parts = found[0].tried, [columns(header, rows, width)]
+    if last.missed:
+        missed = [(*each[:4], each.why or "not learned") for each in last.missed]
+        parts.append(_listed("Missed on the last span", ("from", "to", "over", "on", "why"), missed, width))
+    if last.unused:
+        idle = [(rule.id, rule) for rule in last.unused]
+        parts.append(_listed("Idle on the last span", ("rule", "allows"), idle, width))
+    return "\n".join(parts)
 
 
 def _set_aside(ledger: Ledger, width: int | None) -> str:

@@ -10,10 +10,10 @@ from fwlens import backtest, run
 from fwlens.answer import trials_to_json
 from fwlens.backtest import slot
 from fwlens.errors import FwlensError
-from fwlens.proof import Trial
+from fwlens.proof import Missed, Trial
 from fwlens.run import Ask, how_long
 from fwlens.table import trials as as_text
-from tests.night import Entry, as_lines, azfw
+from tests.night import Entry, as_csv, as_lines, azfw, nta
 
 DAY = 86_400
 
@@ -46,8 +46,8 @@ def test_a_trial_counts_what_is_missed_idle_and_opened_in_vain(tmp_path: Path) -
     assert last.rules == 2
     assert last.tried.needed == 3
     assert last.tried.missed == (
-        (A, "repo.anaconda.com", "https/443"),
-        (B, "files.pythonhosted.org", "https/443"),
+        Missed(A, "repo.anaconda.com", "https/443", "azure-firewall", ""),
+        Missed(B, "files.pythonhosted.org", "https/443", "azure-firewall", ""),
     )
     # Allowed: A to pypi.org, huggingface.co and *.anaconda.org, B to pypi.org. Used on the third day: A to pypi.org.
     assert last.tried.surplus == 3
@@ -132,9 +132,9 @@ def test_a_back_test_as_text_and_as_json(tmp_path: Path) -> None:
         "2026-11-22 00:00 to 2026-11-23 00:00      2       2       1           1        2\n"
         "\n"
         "Missed on the last span (2)\n"
-        "from       to                      over\n"
-        "10.20.1.4  repo.anaconda.com       https/443\n"
-        "10.20.1.5  files.pythonhosted.org  https/443\n"
+        "from       to                      over       on              why\n"
+        "10.20.1.4  repo.anaconda.com       https/443  azure-firewall  not learned\n"
+        "10.20.1.5  files.pythonhosted.org  https/443  azure-firewall  not learned\n"
     )
     document = json.loads(trials_to_json(found))
     assert document["schema"] == "fwlens.backtest/1"
@@ -147,6 +147,57 @@ def test_a_back_test_as_text_and_as_json(tmp_path: Path) -> None:
         "needed": 3,
         "missed": 2,
         "idle": [],
+        "idle_rules": [],
         "surplus": 1,
     }
-    assert first["missed"][0] == {"src_ip": A, "destination": "repo.anaconda.com", "service": "https/443"}
+    assert first["missed"][0] == {
+        "src_ip": A, "destination": "repo.anaconda.com", "service": "https/443", "platform": "azure-firewall", "why": "",
+    }  # fmt: skip
+
+
+def test_an_idle_rule_is_told_with_what_it_allows(tmp_path: Path) -> None:
+    found = tried(tmp_path, [*day(0, (A, "pypi.org"), (B, "huggingface.co")), *day(1, (A, "pypi.org"))], "1d", "1d")
+    (rule,) = found[0].tried.unused
+    assert as_text(found).endswith(
+        "\n\nIdle on the last span (1)\n"
+        "rule            allows\n"
+        f"{rule.id}  application outbound 10.20.1.5 huggingface.co https/443\n"
+    )
+    (trial,) = json.loads(trials_to_json(found))["trials"]
+    assert trial["idle"] == [rule.id]
+    assert trial["idle_rules"] == [
+        {
+            "id": rule.id, "platform": "azure-firewall", "layer": "application", "direction": "outbound",
+            "sources": [B], "destinations": ["huggingface.co"], "services": ["https/443"],
+        }
+    ]  # fmt: skip
+
+
+def test_a_need_that_no_rule_can_hold_is_missed_for_that_reason_and_on_each_plane_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "nsg.csv").write_text(
+        as_csv([nta(Entry(DAY + 6 * 3600, A, "203.0.113.70", 443, rule="UserRule_Deny"), public=True)])
+    )
+    (tmp_path / "azfw.jsonl").write_text(as_lines(map(azfw, [
+        *day(0, (A, "pypi.org")), *day(1, ("fd10::4", "pypi.org")), Entry(DAY + 6 * 3600, A, "203.0.113.70", 443, "TCP"),
+    ])))  # fmt: skip
+    ask = Ask(logs=(str(tmp_path / "azfw.jsonl"), str(tmp_path / "nsg.csv"), "sample_logs/service-tags.json"))
+    every = slot(timedelta(days=1), timedelta(days=1))
+    (last,) = backtest.trials(ask, run.flows_of(ask, every=every), timedelta(days=1), timedelta(days=1))
+    assert last.tried.missed == (
+        Missed(A, "203.0.113.70", "tcp/443", "azure-firewall", ""),
+        Missed("fd10::4", "pypi.org", "https/443", "azure-firewall",
+               "fd10::4 is an IPv6 address, and Azure Firewall takes IPv4 addresses only"),
+        Missed(A, "203.0.113.70", "tcp/443", "nsg", ""),
+    )  # fmt: skip
+
+
+def test_a_need_that_was_handed_back_while_learning_is_missed_for_that_reason(tmp_path: Path) -> None:
+    """A refused flow of the same source keeps the rule away; on the next day only the need is seen."""
+    refused = {**azfw(Entry(6 * 3600, A, "", 443, "HTTPS", "pypi.org")), "category": "AZFWThreatIntel"}
+    refused["properties"] = {**refused["properties"], "ThreatDescription": "x"}
+    lines = [refused, *map(azfw, [*day(0, (A, "pypi.org")), *day(1, (A, "pypi.org"))])]
+    (tmp_path / "azfw.jsonl").write_text(as_lines(lines))
+    ask = Ask(logs=(str(tmp_path / "azfw.jsonl"),))
+    (last,) = backtest.trials(ask, run.flows_of(ask, every=timedelta(days=1)), timedelta(days=1), timedelta(days=1))
+    why = "a rule for pypi.org would also allow pypi.org, which is refused (threat intelligence)"
+    assert last.tried.missed == (Missed(A, "pypi.org", "https/443", "azure-firewall", why),)

@@ -7,15 +7,18 @@ import pytest
 
 from fwlens.catalog import load
 from fwlens.certificate import certify
-from fwlens.certificate.bound import fooling, wants
+from fwlens.certificate.bound import fooling
 from fwlens.certificate.evidence import flows, rows
+from fwlens.certificate.ground import Ground
 from fwlens.match import match
 from fwlens.proof import Asked, Certificate
 from fwlens.recommend import Options, recommend, subnet
-from fwlens.rule import Endpoint, Platform, Rule, Service
+from fwlens.rule import Conversation, Endpoint, Platform, Rule, Service, Unsaid
+from tests.plain import NIGHT as NIGHTFALL
 from tests.plain import Seen, frame, service_tags
 
 KNOWN = load().requirements
+BY_ID = {requirement.id: requirement for requirement in KNOWN}
 TAGS = service_tags()
 
 NIGHT = [
@@ -144,12 +147,11 @@ def test_a_planted_fault_is_caught(planted: str) -> None:
     assert not (proven.complete and proven.sound and proven.irredundant)
 
 
-@pytest.mark.parametrize(("claimed", "said"), [
-    (len(RULES) + 1, f"The lower bound is stale: it says {len(RULES) + 1}, and these are {len(RULES)} rules."),
-    (1, f"The lower bound is stale: it says 1, and at least {len(RULES)} rules are needed."),
-])  # fmt: skip
-def test_a_stale_bound_is_caught(claimed: int, said: str) -> None:
-    assert check(RULES, lower_bound=claimed).faults == (said,)
+def test_a_bound_that_cannot_be_is_caught_and_a_weaker_one_than_is_proven_here_is_left_behind() -> None:
+    many = len(RULES)
+    told = f"The lower bound is stale: it says {many + 1}, and these are {many} rules."
+    assert check(RULES, lower_bound=many + 1).faults == (told,)
+    assert (check(RULES, lower_bound=1).faults, check(RULES, lower_bound=1).lower_bound) == ((), many)
 
 
 def test_faults_are_said_in_plain_words() -> None:
@@ -170,11 +172,84 @@ def test_an_idle_rule_is_named() -> None:
     assert f"Rule {idle.id} is idle: no needed flow depends on it." in check([*RULES, idle]).faults
 
 
-def test_a_flow_that_was_handed_back_may_stay_blocked() -> None:
+def left(platform: Platform, source: str, destination: str, service: str, why: str = "a reason") -> Unsaid:
+    """A conversation that an answer leaves blocked."""
+    flow = Conversation(source, destination, service, "outbound", 1, NIGHTFALL, NIGHTFALL)
+    return Unsaid(flow, platform, "", why)
+
+
+@pytest.mark.parametrize(
+    ("seen", "platform"),
+    [
+        (Seen(src="fd10::4", host="pypi.org"), None),
+        (Seen(host="ntp.ubuntu.com", service="udp/123"), None),
+        (Seen(host="pypi.org"), "nsg"),
+        (Seen(host="acct.blob.core.windows.net"), "aml-managed-network"),
+        (Seen(ip="203.0.113.20", service="udp/5831"), "aml-managed-network"),
+        (Seen(ip="203.0.113.70", service="tcp/443", plane="nsg", device="/providers/microsoft.network/networkmanagers/m"), None),
+    ],
+)  # fmt: skip
+def test_a_flow_that_no_rule_of_its_plane_can_allow_may_be_handed_back(seen: Seen, platform: Platform | None) -> None:
+    matched, asked = match(frame([seen]), KNOWN, tags=TAGS), Asked(platform)
+    flow = (seen.src, seen.host or seen.ip or "", seen.service)
+    assert certify([], matched, KNOWN, tags=TAGS, asked=asked).faults == (
+        "{} to {} over {} stays blocked.".format(*flow),
+    )
+    back = [left(platform or seen.plane, *flow)]  # type: ignore[arg-type]
+    assert certify([], matched, KNOWN, tags=TAGS, asked=asked, handed_back=back).faults == ()
+
+
+def test_a_flow_that_a_rule_can_allow_is_not_handed_back() -> None:
     without = [rule for i, rule in enumerate(RULES) if i != APT]
-    back = [("10.20.1.8", "security.ubuntu.com", "http/80")]
-    assert not certify(without, MATCHED, KNOWN, tags=TAGS).complete
-    assert certify(without, MATCHED, KNOWN, tags=TAGS, handed_back=back).complete
+    back = [left("azure-firewall", "10.20.1.8", "security.ubuntu.com", "http/80")]
+    proven = certify(without, MATCHED, KNOWN, tags=TAGS, handed_back=back)
+    assert (proven.complete, proven.faults) == (
+        False,
+        (
+            "10.20.1.8 to security.ubuntu.com over http/80 is handed back and need not be: Azure Firewall can hold a "
+            "rule for security.ubuntu.com, and that allows nothing it must not.",
+        ),
+    )
+
+
+@pytest.mark.parametrize("other", [
+    Seen(host="pypi.org", cause="threat intelligence"),
+    Seen(host="pypi.org", cause="intrusion prevention"),
+])  # fmt: skip
+def test_a_flow_whose_rule_would_allow_a_refused_one_is_handed_back(other: Seen) -> None:
+    matched = match(frame([Seen(host="pypi.org"), other]), KNOWN)
+    back = [left("azure-firewall", "10.20.1.4", "pypi.org", "https/443")]
+    assert certify([], matched, KNOWN, handed_back=back).faults == ()
+    elsewhere = match(frame([Seen(host="pypi.org"), replace(other, src="10.20.1.5")]), KNOWN)
+    assert not certify([], elsewhere, KNOWN, handed_back=back).complete
+    subnets = Asked(subnets=(subnet("10.20.1.0/24"),))  # a rule for the address alone allows nothing else
+    assert not certify([], elsewhere, KNOWN, asked=subnets, handed_back=back).complete
+
+
+def test_what_is_handed_back_on_one_plane_stays_blocked_on_the_other() -> None:
+    """The firewall holds no IPv6, and the NSG does."""
+    seen = [Seen(src="fd10::4", ip="fd10::9", service="tcp/443", plane=plane) for plane in ("azure-firewall", "nsg")]
+    matched = match(frame(seen), KNOWN)
+    flow = ("fd10::4", "fd10::9", "tcp/443")
+    assert certify([], matched, KNOWN, handed_back=[left("azure-firewall", *flow)]).faults == (
+        "fd10::4 to fd10::9 over tcp/443 stays blocked.",
+    )
+    said = recommend(matched, KNOWN)
+    rules = [one.rule for one in said.rules]
+    assert (len(rules), certify(rules, matched, KNOWN, handed_back=said.unsaid).faults) == (1, ())
+
+
+def test_an_entry_without_a_reason_or_a_need_is_told() -> None:
+    matched = match(frame([Seen(src="fd10::4", host="pypi.org")]), KNOWN)
+    flow = ("fd10::4", "pypi.org", "https/443")
+    assert certify([], matched, KNOWN, handed_back=[left("azure-firewall", *flow, why=" ")]).faults == (
+        "fd10::4 to pypi.org over https/443 is handed back without a reason.",
+    )
+    back = [left("azure-firewall", *flow), left("azure-firewall", "fd10::5", *flow[1:]), left("nsg", *flow)]
+    assert certify([], matched, KNOWN, handed_back=back).faults == (
+        "fd10::5 to pypi.org over https/443 is handed back for azure-firewall, and no flow of these logs needs it there.",
+        "fd10::4 to pypi.org over https/443 is handed back for nsg, and no flow of these logs needs it there.",
+    )
 
 
 def test_surplus_counts_what_is_allowed_and_was_not_seen_exactly_and_once() -> None:
@@ -275,7 +350,7 @@ def test_a_bound_takes_no_flows_apart_that_one_tag_allows(platform: Platform) ->
     ]
     matched = match(frame(seen), KNOWN, tags=TAGS)
     said = recommend(matched, KNOWN, platform=platform, tags=TAGS, options=Options(region="WestEurope"))
-    back = [(one.flow.src_ip, one.flow.destination, one.flow.service) for one in said.unsaid]
+    back = said.unsaid
     asked = Asked(platform, "WestEurope")
     rules = [one.rule for one in said.rules]
     proven = certify(rules, matched, KNOWN, tags=TAGS, asked=asked, handed_back=back, lower_bound=said.lower_bound)
@@ -286,8 +361,7 @@ def test_a_bound_takes_no_host_apart_from_the_pattern_that_its_source_needs_too(
     """One rule for the pattern, from both sources, allows all three; the host by itself would take another."""
     seen = [Seen(host=host) for host in ("transfer.xethub.hf.co", "a.xethub.hf.co")]
     seen.append(Seen(src="10.20.1.5", host="a.xethub.hf.co"))
-    known = {requirement.id: requirement for requirement in KNOWN}
-    needed = flows(rows(match(frame(seen), KNOWN, tags=TAGS), None), known, TAGS, None)
-    wanted = wants((flow, known[flow.requirement or ""], frozenset({"application"})) for flow in needed)
-    assert fooling(wanted, 9) == 1
-    assert fooling((want._replace(fars=want.fars - {"*.xethub.hf.co"} or want.fars) for want in wanted), 9) == 2
+    matched = match(frame(seen), KNOWN, tags=TAGS)
+    for asked in (Asked(), Asked(at_most=9)):
+        ground = Ground(tuple(flows(rows(matched, None), BY_ID, TAGS, None)), BY_ID, asked)
+        assert fooling(ground, [(flow, True) for flow in ground.needed], {}) == 1

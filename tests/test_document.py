@@ -1,6 +1,7 @@
 """An answer's JSON read again: what was said comes back, what was edited is checked as words, never trusted as such."""
 
 import json
+from codecs import BOM_UTF8
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fwlens import document
+from fwlens.document import Claims
 from fwlens.errors import FwlensError
 from fwlens.proof import Asked
 from fwlens.recommend import subnet
-from fwlens.rule import Citation, Endpoint, Evidence, Recommendation, Rule, Service
+from fwlens.rule import Citation, Conversation, Endpoint, Evidence, Recommendation, Rule, Service, Unsaid
 
 RULE = {
     "platform": "azure-firewall", "layer": "application", "direction": "outbound",
@@ -48,15 +50,21 @@ def test_a_person_needs_to_write_no_more_than_the_rules() -> None:
 
 def test_what_was_asked_for_and_handed_back_comes_with_the_rules() -> None:
     asked = {"platform": "nsg", "region": "WESTEUROPE", "breadth": "documented", "subnets": ["10.0.0.0/24"], "at_most": 3,
-             "profiles": ["training"], "never_override": ["keep"]}  # fmt: skip
-    flow = {"src_ip": "10.0.0.4", "destination": "pypi.org", "service": "https/443"}
-    proven = {"lower_bound": 2, "surplus": 5}
-    read = document.parse(
-        written(asked=asked, unsaid=[{"flow": flow, "why": "x"}], certificate=proven, service_tags=376), "n"
+             "profiles": ["training"], "never_override": ["keep"], "dns_proxy": True,
+             "since": "2026-11-20T22:00:00.000000Z", "until": "2026-11-21T04:00:00+02:00"}  # fmt: skip
+    flow = {"src_ip": "10.0.0.4", "destination": "pypi.org", "service": "https/443", "direction": "outbound"}
+    proven = {"lower_bound": 2, "surplus": 5, "complete": True, "sound": False, "rules": 1, "surplus_of": {"app-1": 5}}
+    back = {"flow": flow, "platform": "nsg", "why": "x", "requirement": "packages/pip"}
+    read = document.parse(written(asked=asked, unsaid=[back], certificate=proven, service_tags=376), "n")
+    assert read.asked == Asked("nsg", "WestEurope", (subnet("10.0.0.0/24"),), True, 3, dns_proxy=True)
+    assert (read.since, read.until) == tuple(
+        datetime(2026, 11, day, hour, tzinfo=UTC) for day, hour in ((20, 22), (21, 2))
     )
-    assert read.asked == Asked("nsg", "WestEurope", (subnet("10.0.0.0/24"),), True, 3)
     assert (read.profiles, read.never_override) == (("training",), ("keep",))
-    assert read.handed_back == (("10.0.0.4", "pypi.org", "https/443"),)
+    day = datetime(1970, 1, 1, tzinfo=UTC)
+    said = Conversation("10.0.0.4", "pypi.org", "https/443", "outbound", 0, day, day)
+    assert read.handed_back == (Unsaid(said, "nsg", "packages/pip", "x"),)
+    assert read.claims == Claims(complete=True, sound=False, rules=1, surplus_of={"app-1": 5})
     assert (read.lower_bound, read.surplus, read.service_tags) == (2, 5, 376)
 
 
@@ -89,7 +97,7 @@ def test_citations_and_doubts_come_back() -> None:
         (b"[]", "Expected `object`, got `array`"),
         (b"{", "Input data was truncated"),
         (b"rules: none\n", "JSON is malformed: invalid character (byte 0)"),
-        (b"\xff\xfe{}", "JSON is malformed: invalid character (byte 0)"),
+        ("\N{LATIN SMALL LETTER E WITH ACUTE}".encode("latin-1"), "JSON is malformed: invalid character (byte 0)"),
         (b"{}", "Object missing required field `schema`"),
         (b'{"schema": "fwlens.recommendations/1"}', "Object missing required field `recommendations`"),
         (written(recommendations=[{}]), "Object missing required field `platform` - at `$.recommendations[0]`"),
@@ -106,9 +114,21 @@ def test_citations_and_doubts_come_back() -> None:
             "Expected `str`, got `int` - at `$.recommendations[0].sources[0]`",
         ),
         (
-            written(unsaid=[{"flow": {"src_ip": "a", "destination": "b", "service": "c"}}]),
+            written(
+                unsaid=[{"flow": {"src_ip": "a", "destination": "b", "service": "c"}, "platform": "nsg", "why": "d"}]
+            ),
+            "Object missing required field `direction` - at `$.unsaid[0].flow`",
+        ),
+        (
+            written(unsaid=[{"flow": {**RULE, "src_ip": "a", "destination": "b", "service": "c"}, "why": "d"}]),
+            "Object missing required field `platform` - at `$.unsaid[0]`",
+        ),
+        (
+            written(unsaid=[{"flow": {**RULE, "src_ip": "a", "destination": "b", "service": "c"}, "platform": "nsg"}]),
             "Object missing required field `why` - at `$.unsaid[0]`",
         ),
+        (written(asked={"dns_proxy": "maybe"}), "Expected `bool`, got `str` - at `$.asked.dns_proxy`"),
+        (written(asked={"since": "yesterday"}), "Invalid RFC3339 encoded datetime - at `$.asked.since`"),
         (written(asked={"at_most": "three"}), "Expected `int | null`, got `str` - at `$.asked.at_most`"),
         (written(asked={"breadth": "all"}), "Invalid enum value 'all' - at `$.asked.breadth`"),
         (written(certificate={"lower_bound": 1.5}), "Expected `int`, got `float` - at `$.certificate.lower_bound`"),
@@ -116,6 +136,16 @@ def test_citations_and_doubts_come_back() -> None:
 )
 def test_what_is_no_answer_is_told_with_the_place(data: bytes, why: str) -> None:
     assert refused(data) == f"night.json: not an answer of `fwlens recommend --format json` ({why})."
+
+
+def test_what_an_editor_of_windows_puts_before_a_text_is_taken_off() -> None:
+    assert document.parse(BOM_UTF8 + written(), "n") == document.parse(written(), "n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_another_encoding_is_told_so_that_one_can_mend_it(encoding: str) -> None:
+    told = "night.json: the text is UTF-16 or the like, and JSON is read as UTF-8: save it again as that."
+    assert refused(written().decode().encode(encoding)) == told
 
 
 def test_another_schema_is_told() -> None:

@@ -533,7 +533,7 @@ def test_the_certificate_of_every_night_holds(seen: list[Seen]) -> None:
         matched,
         KNOWN,
         tags=TAGS,
-        handed_back=[(one.flow.src_ip, one.flow.destination, one.flow.service) for one in said.unsaid],
+        handed_back=said.unsaid,
         lower_bound=said.lower_bound,
     )
     assert proven.faults == ()
@@ -589,7 +589,7 @@ def test_the_certificate_of_random_nights_of_the_whole_catalogue_holds(
         seen = [replace(random.choice(some), src=f"10.20.1.{random.randint(4, 8)}") for _ in range(14)]
         matched = match(frame(seen), KNOWN, tags=TAGS)
         said = recommend(matched, KNOWN, platform=platform, tags=TAGS, options=options)
-        back = [(one.flow.src_ip, one.flow.destination, one.flow.service) for one in said.unsaid]
+        back = said.unsaid
         rules = [one.rule for one in said.rules]
         asked = Asked(platform, "WestEurope", documented=documented)
         proven = certify(rules, matched, KNOWN, tags=TAGS, asked=asked, handed_back=back, lower_bound=said.lower_bound)
@@ -602,7 +602,7 @@ def test_the_certificate_holds_for_other_platforms_too(seen: list[Seen], platfor
     matched = match(frame(seen), KNOWN, tags=TAGS)
     options = Options(region="WestEurope")
     said = recommend(matched, KNOWN, platform=platform, tags=TAGS, options=options)
-    handed_back = [(one.flow.src_ip, one.flow.destination, one.flow.service) for one in said.unsaid]
+    handed_back = said.unsaid
     rules = [one.rule for one in said.rules]
     proven = certify(rules, matched, KNOWN, tags=TAGS, asked=Asked(platform, "WestEurope"), handed_back=handed_back)
     assert (proven.complete, proven.sound, proven.irredundant) == (True, True, True)

@@ -97,7 +97,7 @@ def test_flows_that_differ_look_different_by_what_makes_them_differ() -> None:
         ),
         (
             Certificate(False, False, False, 3, 2, 1234, {}, ("A fault.", "10.0.0.4 to " + "x" * 30 + " over tcp/443 stays blocked, and this is a long sentence about it.")),
-            "Certificate: NOT complete, NOT sound, NOT irredundant; 3 rules, at least 2 are needed; surplus 1,234.\n"
+            "Certificate: NOT complete, NOT sound, NOT irredundant; 3 rules; surplus 1,234.\n"
             "    fault     A fault.\n"
             "    fault     10.0.0.4 to xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx over tcp/443 stays blocked, and this is a\n"
             "              long sentence about it.\n",
@@ -107,6 +107,36 @@ def test_flows_that_differ_look_different_by_what_makes_them_differ() -> None:
 )  # fmt: skip
 def test_a_certificate_is_a_line_and_its_faults(found: Certificate, said: str) -> None:
     assert table.certificate(found) == said
+
+
+@pytest.mark.parametrize(
+    ("rules", "bound", "proven", "fewest", "claim"),
+    [
+        (8, 8, 8, "8 rules, the fewest possible", ""),
+        (2, 1, 1, "2 rules, at least 1 is needed", ""),
+        (9, 8, 8, "9 rules, at least 8 are needed", ""),
+        (8, 8, 5, "8 rules, the fewest possible by its claim",
+         "    claim     The answer claims that at least 8 are needed; this check proves 5 by itself and cannot\n"
+         "              refute the rest.\n"),
+        (9, 8, 5, "9 rules, at least 8 are needed by its claim",
+         "    claim     The answer claims that at least 8 are needed; this check proves 5 by itself and cannot\n"
+         "              refute the rest.\n"),
+    ],
+)  # fmt: skip
+def test_what_a_check_proves_and_what_an_answer_claims_are_told_apart(
+    rules: int, bound: int, proven: int, fewest: str, claim: str
+) -> None:
+    found = Certificate(True, True, True, rules, bound, 0, {}, proven=proven)
+    line = f"Certificate: complete, sound, irredundant; {fewest}; surplus 0.\n"
+    assert table.certificate(found, checked=True) == line + claim
+    assert table.certificate(found) == line.replace(" by its claim", "")
+
+
+@pytest.mark.parametrize("holds", [(False, True), (True, False), (False, False)])
+def test_a_set_that_does_not_hold_is_never_called_the_fewest(holds: tuple[bool, bool]) -> None:
+    marks = [name if each else f"NOT {name}" for name, each in zip(("complete", "sound"), holds, strict=True)]
+    said = f"Certificate: {', '.join(marks)}, irredundant; 1 rule; surplus 0.\n"
+    assert table.certificate(Certificate(*holds, True, 1, 1, 0, {}, proven=1), checked=True) == said
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,14 @@ import polars as pl
 from fwlens import address, names
 from fwlens.flow import service
 from fwlens.requirement import Requirement, Way
-from fwlens.rule import TRANSPORT, Endpoint, Rule, Service
+from fwlens.rule import TRANSPORT, Endpoint, Platform, Rule, Service
 from fwlens.tags import ServiceTags
 
 ANYWHERE: Final = "*"
 _KEYS: Final = ("platform", "inbound", "near", "host", "address", "service", "verdict", "said", "requirement", "by")
+Place = tuple[Platform, bool]
+"""A platform, and whether inbound there."""
+_ADMIN: Final = "/networkmanagers/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +26,11 @@ class Flow:
     """One distinct denied conversation.
 
     `ends` are the endpoints that name its far side: the host, every pattern above it, the address, every service tag of
-    that. `documented` are the tags by which its document lets the same need through.
+    that. `documented` are the tags by which its document lets the same need through. `overruled` says that a security
+    admin rule denied it, which comes before every NSG rule.
     """
 
-    platform: str
+    platform: Platform
     inbound: bool
     near: str
     host: str | None
@@ -38,6 +42,12 @@ class Flow:
     by: str | None
     ends: frozenset[str]
     documented: frozenset[str]
+    overruled: bool = False
+
+    @property
+    def place(self) -> Place:
+        """The platform, and whether it is inbound there."""
+        return self.platform, self.inbound
 
     @property
     def far(self) -> str:
@@ -70,9 +80,11 @@ def rows(matched: pl.DataFrame, platform: str | None) -> pl.DataFrame:
             said=pl.col("cause").cast(pl.String),
             requirement="requirement",
             by="by",
+            overruled=pl.col("device").str.contains(_ADMIN, literal=True).fill_null(value=False),
         )
         .filter(pl.col("near").is_not_null() & pl.any_horizontal(pl.col("host", "address").is_not_null()))
-        .unique()
+        .group_by(_KEYS)
+        .agg(pl.col("overruled").any())
         .sort(_KEYS, nulls_last=True)
     )
 
@@ -106,14 +118,15 @@ def flows(
         numbers = address.parse(found["address"]).drop_nulls()
         tagged = numbers.join(tags.of(numbers["number"]), on="number").group_by("text").agg("tag")
         of = {text: frozenset(f"tag:{name}" for name in names) for text, names in tagged.iter_rows()}
-    for platform, inbound, near, host, far, shown, verdict, said, requirement, by in found.select(_KEYS).iter_rows():
+    columns = found.select(*_KEYS, "overruled")
+    for platform, inbound, near, host, far, shown, verdict, said, requirement, by, overruled in columns.iter_rows():
         carried, need = Service.parse(shown), known.get(requirement or "")
         by_document = need is not None and verdict == "needed" and far is None
         documented = _documented(need, by, carried, region) if need is not None and by_document else ()
         yield Flow(
             platform, inbound, near, host, far, carried, verdict, said or "", requirement, by,
             ends=frozenset(_names(host)) | ({far} if far else set()) | of.get(far, frozenset()),
-            documented=frozenset(documented),
+            documented=frozenset(documented), overruled=overruled and platform == "nsg",
         )  # fmt: skip
 
 

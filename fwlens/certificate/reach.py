@@ -1,20 +1,42 @@
 """Knows what an end or a service of a rule takes in, in the way its layer can, and how many addresses ends hold."""
 
+from bisect import bisect_right
 from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
 from typing import Final
 
+from fwlens import address
 from fwlens.certificate.evidence import Flow
-from fwlens.rule import Endpoint, Network, Rule, Service
+from fwlens.rule import Endpoint, Rule, Service
 
-_APPLICATION: Final = {("tcp", 443): "https", ("tcp", 80): "http", ("tcp", 1433): "mssql"}
-_NAMES: Final = ("application", "fqdn")
+APPLICATION: Final = {("tcp", 443): "https", ("tcp", 80): "http", ("tcp", 1433): "mssql"}
+NAMES: Final = ("application", "fqdn")
 _LARGE: Final = 4096
+
+
+class Space:
+    """Addresses as stretches of their numbers; what meets or overlaps is one."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._firsts: list[int] = []
+        self._lasts: list[int] = []
+        for first, last in sorted(address.interval(ip_network(text)) for text in texts):
+            if self._lasts and first <= self._lasts[-1] + 1:
+                self._lasts[-1] = max(self._lasts[-1], last)
+            else:
+                self._firsts.append(first)
+                self._lasts.append(last)
+
+    def holds(self, end: Endpoint) -> bool:
+        """Whether every address of an end lies in it."""
+        first, last = address.interval(ip_network(end.text))
+        place = bisect_right(self._firsts, first) - 1
+        return place >= 0 and last <= self._lasts[place]
 
 
 def reaches(rule: Rule, end: Endpoint, flow: Flow, ends: frozenset[str]) -> bool:
     """Whether a far end of a rule is among the ends that name the far side of a flow, in the way its layer can."""
-    if rule.layer in _NAMES:
+    if rule.layer in NAMES:
         return end.kind in ("host", "wildcard") and end.text in ends
     if end.kind == "address" and "/" in end.text:
         return flow.address is not None and ip_address(flow.address) in ip_network(end.text)
@@ -31,13 +53,8 @@ def carries(rule: Rule, own: Service, flow: Service) -> bool:
 def in_layer(rule: Rule, each: Service) -> Service:
     """A documented service as the layer of a rule names it."""
     if rule.layer == "application":
-        return Service(_APPLICATION.get((each.protocol, each.first), each.protocol), each.first, each.last)
+        return Service(APPLICATION.get((each.protocol, each.first), each.protocol), each.first, each.last)
     return Service(each.transport, each.first, each.last)
-
-
-def is_within(network: Network, wide: Network) -> bool:
-    """Whether all of a network lies in another; those of two families never do."""
-    return network.version == wide.version and network.subnet_of(wide)  # type: ignore[arg-type]
 
 
 def size(ends: Iterable[Endpoint]) -> int:

@@ -233,6 +233,10 @@ def verify(
     from fwlens import run, table
 
     read = documents.read(document)
+    if not (since or until):
+        since = read.since.isoformat() if read.since else None
+        until = read.until.isoformat() if read.until else None
+        tell(run.of_its_time(read))
     ask = asked(
         logs,
         read.asked.region,
@@ -248,7 +252,7 @@ def verify(
     run.catalog_of(ask)  # a profile that the document has wrong is told before hours of logs are read
     found = matched_of(ask)
     certificate = run.verified(read, found)
-    put(table.certificate(certificate).encode() or b"No rules, and nothing that needs one.\n", None)
+    put(table.certificate(certificate, checked=True).encode() or b"No rules, and nothing that needs one.\n", None)
     tell(run.other_tags(read, found) or run.advice(found))
     leave(found.flows)
     if certificate.faults:

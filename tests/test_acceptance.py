@@ -182,6 +182,17 @@ PLANTED: dict[str, Callable[[Rules], object]] = {
     "a rule of another platform beside": lambda rules: rules.append({**web(rules), "platform": "aml-managed-network", "layer": "fqdn"}),
     "an idle rule beside": lambda rules: rules.append({**web(rules), "destinations": ["mirror.example"]}),
     "half of a rule once more": lambda rules: rules.append({**web(rules), "destinations": ["pypi.org"]}),
+    "a rule there twice": lambda rules: rules.append(dict(web(rules))),
+    "a rule split in two": lambda rules: rules.append({**web(rules), "destinations": [web(rules)["destinations"].pop()]}),
+    "two tags in a rule of an NSG": lambda rules: tag(rules)["destinations"].append("tag:AzureMachineLearning"),
+    "https in a rule of an NSG": lambda rules: tag(rules).update(services=["https/443"]),
+    "two protocols in a rule of an NSG": lambda rules: tag(rules)["services"].append("udp/443"),
+    "a layer of another platform": lambda rules: tag(rules).update(layer="service-tag"),
+    "a layer of an NSG in the firewall": lambda rules: first(rules, "azure-firewall", like="tag:AzureM").update(layer="nsg"),
+    "a protocol with a port of its own": lambda rules: first(rules, "azure-firewall", like="tag:AzureM")["services"].append("tcp/443"),
+    "an IPv6 source in the firewall": lambda rules: web(rules)["sources"].append("fd10::4"),
+    "a service tag as source": lambda rules: web(rules)["sources"].append("tag:VirtualNetwork"),
+    "a range in an application rule": lambda rules: web(rules).update(services=["https/443-444"]),
     "two rules made one product": lambda rules: rules.append(
         {**web(rules), "layer": "network", "destinations": ["tag:AzureMachineLearning"], "services": ["tcp/22", "udp/5831"]}
     ),
@@ -234,6 +245,82 @@ def test_a_claim_that_is_stale_is_told(claim: dict[str, int], said: str) -> None
     answer = json.loads(data)
     answer["certificate"] |= claim
     assert run.verified(document.parse(json.dumps(answer).encode(), "n"), found).faults == (said,)
+
+
+Tampered = Callable[[dict[str, Any]], object]
+FORGED: dict[str, tuple[Tampered, str]] = {
+    "fewer rules asked for": (
+        lambda answer: answer["asked"].update(at_most=2),
+        "At most 2 rules were asked for, and these are 8.",
+    ),
+    "incomplete by its own word": (
+        lambda answer: answer["certificate"].update(complete=False),
+        "The certificate is stale: it says that the set is not complete, and it is.",
+    ),
+    "unsound by its own word": (
+        lambda answer: answer["certificate"].update(sound=False),
+        "The certificate is stale: it says that the set is not sound, and it is.",
+    ),
+    "another number of rules": (
+        lambda answer: answer["certificate"].update(rules=99),
+        "The number of rules is stale: it says 99, and it is 8.",
+    ),
+    "another surplus of a rule": (
+        lambda answer: answer["certificate"]["surplus_of"].update({answer["recommendations"][0]["id"]: 3}),
+        "The surplus of rule {} is stale: it says 3, and it is 0.",
+    ),
+    "a need that the catalogue does not have": (
+        lambda answer: answer["recommendations"][0]["requirements"][0].update(id="nope/\x1b[31mnope"),
+        "Rule {} cites nope/\N{REPLACEMENT CHARACTER}[31mnope, and the catalogue has no such need.",
+    ),
+    "a need handed back that nobody has": (
+        lambda answer: answer["unsaid"].append({
+            "flow": {"src_ip": "10.1.1.1", "destination": "x.org", "service": "https/443", "direction": "outbound"},
+            "platform": "nsg", "why": "an NSG holds no names",
+        }),
+        "10.1.1.1 to x.org over https/443 is handed back for nsg, and no flow of these logs needs it there.",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("forged", FORGED)
+def test_what_a_person_may_have_changed_beside_the_rules_is_not_believed(forged: str) -> None:
+    data, found = edited("as it was seen")
+    answer = json.loads(data)
+    tampered, told = FORGED[forged]
+    tampered(answer)
+    read = document.parse(json.dumps(answer).encode(), "n")
+    assert run.verified(read, found).faults == (told.format(read.recommendations[0].rule.id),)
+
+
+def test_an_answer_without_a_certificate_claims_nothing() -> None:
+    data, found = edited("as it was seen")
+    answer = json.loads(data)
+    del answer["certificate"]
+    assert run.verified(document.parse(json.dumps(answer).encode(), "n"), found).faults == ()
+
+
+def test_a_need_moved_from_a_rule_to_what_is_handed_back_stays_blocked() -> None:
+    data, found = edited("as it was seen")
+    answer = json.loads(data)
+    web(answer["recommendations"])["destinations"].remove("pypi.org")
+    answer["certificate"] = {}
+    blocked = run.verified(document.parse(json.dumps(answer).encode(), "n"), found).faults
+    ends = [fault.split(" stays blocked")[0].split() for fault in blocked]
+    answer["unsaid"] = [
+        {
+            "flow": {"src_ip": source, "destination": host, "service": over, "direction": "outbound"},
+            "platform": "azure-firewall", "why": "the platform cannot hold it",
+        }
+        for source, _, host, _, over in ends
+    ]  # fmt: skip
+    proven = run.verified(document.parse(json.dumps(answer).encode(), "n"), found)
+    assert not proven.complete
+    assert proven.faults == tuple(
+        f"{' '.join(end)} is handed back and need not be: Azure Firewall can hold a rule for pypi.org, and that allows "
+        "nothing it must not."
+        for end in ends
+    )
 
 
 def test_an_idle_rule_makes_the_claim_of_the_fewest_stale() -> None:

@@ -147,7 +147,7 @@ class _Check:
 
     @cached_property
     def _shown(self) -> surplus.Shown:
-        return surplus.shown(self.rules, zip(self.needed, self._hits, strict=True))
+        return surplus.shown(self._ground, self.rules, zip(self.needed, self._hits, strict=True))
 
     @cached_property
     def _back(self) -> Back:

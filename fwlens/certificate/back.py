@@ -55,11 +55,11 @@ class Back:
     def needless(self, bad: Sequence[Flow]) -> Mapping[Flow, Rule]:
         """The flows that a rule could allow without any that must not be allowed (`bad`), with such a rule.
 
-        What is refused on one plane, or one way, is opened on no other.
+        What is refused on one plane, one way or by one protocol of a port, is opened on no other.
         """
         every = tuple(dict.fromkeys(rule for rules in self.rules.values() for rule in rules))
         places = {flow.place for flow, rules in self.rules.items() if rules}
-        passing, leaking = Passing(every, bad), set()
+        passing, leaking = Passing(tuple(map(_of_all_protocols, every)), bad), set()
         for platform, inbound in places:
             there = (replace(flow, platform=platform, inbound=inbound) for flow in bad)
             leaking |= {every[hit.rule] for flow in there for hit in passing.allowing(flow, flow.ends)}
@@ -111,3 +111,11 @@ class Back:
         if flow.platform == "nsg":
             return "nsg"
         return "service-tag" if end.kind == "tag" else "fqdn"
+
+
+def _of_all_protocols(rule: Rule) -> Rule:
+    """A rule with all that can come over its ports."""
+    if rule.layer != "application":
+        return rule
+    services = {Service(name, each.first, each.last) for each in rule.services for name in BY_NAME}
+    return replace(rule, services=tuple(sorted(services)))

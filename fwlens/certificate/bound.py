@@ -150,8 +150,11 @@ def _ends(ground: Ground, flow: Flow, *, as_seen: bool) -> Iterator[tuple[Layer,
     widest = min(named, key=lambda end: (end.count("."), not end.startswith("*.")), default="")
     tagged = any(layer == "network" and end.startswith("tag:") for layer, end in every)
     for layer, end in every:
-        by_name = layer in ("application", "fqdn")
-        if end == widest if by_name else not (layer == "network" and tagged and end == flow.address):
+        if layer in ("application", "fqdn"):
+            kept = end == widest
+        else:
+            kept = not (layer == "network" and tagged and Endpoint.parse(end).kind == "address")
+        if kept:
             yield layer, end
 
 
@@ -159,10 +162,11 @@ def _every_end(ground: Ground, flow: Flow, *, as_seen: bool) -> Iterator[tuple[L
     """The layers and far ends by which a rule may allow a flow at all."""
     documents, firewall = ground.documents[flow.place], flow.platform == "azure-firewall"
     names = sorted(end for end in flow.ends if end in documents and Endpoint.parse(end).kind in ("host", "wildcard"))
-    others = {end for end in flow.ends if end in documents and end not in names}
-    others |= {flow.address} if flow.address else set()
+    others = {end for end in flow.ends if end in documents and end not in names and end != flow.address}
+    others |= {ground.named(flow)} if flow.address else set()
     others |= set() if as_seen else {end for end in flow.documented if end in documents}
     if ground.asked.more and flow.address:
+        others.add(flow.address)
         others |= {end for end in documents if "/" in end and Endpoint.parse(end).covers(Endpoint.parse(flow.address))}
     if firewall and flow.service.protocol in BY_NAME:
         yield from (("application", end) for end in names)

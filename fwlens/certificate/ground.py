@@ -6,6 +6,7 @@ Services are compared as the matcher compares them: by what carries them, where 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from ipaddress import ip_network
 from typing import Final
 
 from fwlens.certificate.evidence import ANYWHERE, Flow, Place, ends_of, far_side, near_side
@@ -90,6 +91,32 @@ class Ground:
         services = self.documents.get(place, {}).get(str(end), ())
         return bool(services) if over is None else any(each.carries(over) for each in services)
 
+    def named(self, flow: Flow) -> str:
+        """The address of a flow, or the widest network around it that a document names: a rule may name that, as it
+        may name a pattern or a tag."""
+        if (flow.place, flow.address, flow.service) not in self._named:
+            end = Endpoint.parse(flow.address or "*")
+            around = [
+                wide
+                for wide, services in self._networks.get(flow.place, {}).items()
+                if end.kind == "address" and wide.covers(end) and any(each.carries(flow.service) for each in services)
+            ]
+            widest = min(around, key=lambda wide: ip_network(wide.text).prefixlen, default=end)
+            self._named[flow.place, flow.address, flow.service] = widest.text
+        return self._named[flow.place, flow.address, flow.service]
+
+    @cached_property
+    def _named(self) -> dict[tuple[Place, str | None, Service], str]:
+        return {}
+
+    @cached_property
+    def _networks(self) -> dict[Place, dict[Endpoint, set[Service]]]:
+        """The networks that documents name."""
+        return {
+            place: {Endpoint.parse(text): services for text, services in ends.items() if _is_network(text)}
+            for place, ends in self.documents.items()
+        }
+
     @cached_property
     def _spaces(self) -> dict[tuple[Place, Service | None], Space]:
         return {}
@@ -104,3 +131,8 @@ class Ground:
                 if end.kind == "address" and (over is None or any(each.carries(over) for each in services))
             )
         return self._spaces[place, over]
+
+
+def _is_network(text: str) -> bool:
+    end = Endpoint.parse(text)
+    return end.kind == "address" and "/" in end.text

@@ -1,30 +1,43 @@
 """Knows how many combinations of address, far end and service rules allow, and how many of them needed flows showed."""
 
 from collections.abc import Iterable, Sequence
+from ipaddress import ip_address, ip_network
 
 from fwlens.certificate.evidence import ANYWHERE, Flow, far_side, near_side
+from fwlens.certificate.ground import Ground
 from fwlens.certificate.passing import Hit
 from fwlens.certificate.reach import size, units
 from fwlens.rule import Endpoint, Rule, Service
 
-Shown = list[set[tuple[str, str, Service]]]
+Shown = list[dict[tuple[str, str, Service], int]]
+"""Per rule what needed flows showed of it, (near address, far end as the rule names it, service), and how many
+combinations that is: a network that a document names is one as a pattern is, with all of its addresses."""
 
 
-def shown(rules: Sequence[Rule], passing: Iterable[tuple[Flow, Sequence[Hit]]]) -> Shown:
-    """Per rule what needed flows showed of it: (near address, far end as the rule names it, service)."""
-    found: Shown = [set() for _ in rules]
+def shown(ground: Ground, rules: Sequence[Rule], passing: Iterable[tuple[Flow, Sequence[Hit]]]) -> Shown:
+    """What needed flows showed of rules."""
+    found: Shown = [{} for _ in rules]
     for flow, hits in passing:
         for number, near, far, services in hits:
             who = ANYWHERE if any(end.text == ANYWHERE for end in near) else flow.near
-            over = {Service(each.protocol, flow.service.first, flow.service.last) for each in services}
-            ends = {(flow.address or "") if end.kind == "address" else str(end) for end in far}
-            found[number] |= {(who, end, each) for end in ends for each in over}
+            for end in far:
+                text, count = (str(end), 1) if end.kind != "address" else _part(ground, flow, end)
+                for each in services:
+                    found[number][who, text, Service(each.protocol, flow.service.first, flow.service.last)] = count
     return found
+
+
+def _part(ground: Ground, flow: Flow, end: Endpoint) -> tuple[str, int]:
+    """What a flow shows of an end that holds its address."""
+    named = Endpoint.parse(ground.named(flow))
+    if "/" in named.text and end.covers(named):
+        return named.text, ip_network(named.text).num_addresses
+    return flow.address or "", 1
 
 
 def of_each(rules: Sequence[Rule], seen: Shown) -> list[int]:
     """Per rule how many combinations it allows beyond those that were shown."""
-    return [_allowed(rule) - len(some) for rule, some in zip(rules, seen, strict=True)]
+    return [_allowed(rule) - sum(some.values()) for rule, some in zip(rules, seen, strict=True)]
 
 
 def _allowed(rule: Rule) -> int:
@@ -36,7 +49,7 @@ def in_all(rules: Sequence[Rule], seen: Shown) -> int:
     """Over all rules, what several of them allow counted once."""
     opened: dict[tuple[object, ...], list[Endpoint]] = {}
     many: dict[tuple[object, ...], int] = {}
-    every: set[tuple[object, ...]] = set()
+    every: dict[tuple[object, ...], int] = {}
     for rule, some in zip(rules, seen, strict=True):
         place = (rule.platform, rule.layer, rule.direction)
         for text, count in (unit for end in far_side(rule) for unit in units(end)):
@@ -44,5 +57,14 @@ def in_all(rules: Sequence[Rule], seen: Shown) -> int:
                 for port in range(each.first, each.last + 1):
                     opened.setdefault((*place, text, each.protocol, port), []).extend(near_side(rule))
                     many[*place, text, each.protocol, port] = count
-        every |= {(*place, *each) for each in some}
-    return sum(size(ends) * many[key] for key, ends in opened.items()) - len(every)
+        every |= {(*place, *each): count for each, count in some.items()}
+    whole: dict[tuple[object, ...], list[str]] = {}
+    for key, count in every.items():
+        if count > 1:
+            whole.setdefault((*key[:4], *key[5:]), []).append(str(key[4]))
+    twice = sum(
+        any(ip_address(str(key[4])) in ip_network(text) for text in whole.get((*key[:4], *key[5:]), ()))
+        for key, count in every.items()
+        if whole and count == 1
+    )
+    return sum(size(ends) * many[key] for key, ends in opened.items()) - sum(every.values()) + twice

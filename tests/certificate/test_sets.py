@@ -75,6 +75,19 @@ def test_a_network_of_addresses_that_documents_name_side_by_side_is_documented()
     )
 
 
+def test_a_network_that_a_document_names_is_one_as_a_pattern_is() -> None:
+    """Nothing more than was asked for is allowed, and two of its addresses need no two rules."""
+    seen = [
+        Seen(src=src, ip=ip, service="tcp/1000")
+        for src, ip in (("10.20.1.4", "198.51.100.4"), ("10.20.1.5", "198.51.100.5"))
+    ]
+    rules = [f"{FW} network outbound 10.20.1.4/31 198.51.100.4/31 tcp/1000"]
+    found = proven(rules, seen, claim=1)
+    assert (found.faults, found.proven, found.surplus) == ((), 1, 0)
+    both = [*rules, f"{FW} network outbound 10.20.1.4 198.51.100.4 tcp/1000"]
+    assert proven(both, seen).surplus == 0
+
+
 # Sound: documented over what carries it
 
 

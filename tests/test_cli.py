@@ -248,6 +248,22 @@ def test_keep_leaves_of_an_earlier_answer_what_as_few_rules_leave_room_for(tmp_p
     )  # fmt: skip
 
 
+def test_an_answer_of_a_part_of_its_logs_is_checked_against_that_part(tmp_path: Path) -> None:
+    answer, span = tmp_path / "answer.json", ("--since", "2026-11-20T22:00", "--until", "2026-11-20T22:05")
+    assert said("recommend", SAMPLES, *span, "--format", "json", "-o", str(answer))[0] == 0
+    asked = json.loads(answer.read_text())["asked"]
+    assert (asked["since"], asked["until"]) == ("2026-11-20T22:00:00.000000Z", "2026-11-20T22:05:00.000000Z")
+    code, out, err = said("verify", str(answer), SAMPLES)
+    assert (code, out.split(";")[0], err) == (
+        0,
+        "Certificate: complete, sound, irredundant",
+        "fwlens: The answer is of the logs from 2026-11-20 22:00:00 until 2026-11-20 22:05:00 (UTC), and so is this "
+        "check; --since and --until say otherwise.\n",
+    )
+    code, out, err = said("verify", str(answer), SAMPLES, "--since", "2026-11-20")
+    assert (code, " stays blocked." in " ".join(out.split()), err) == (1, True, "")
+
+
 def test_verify_accepts_the_answer_and_rejects_it_once_a_rule_is_gone(tmp_path: Path) -> None:
     answer = tmp_path / "night.json"
     answer.write_bytes(fwlens("recommend", SAMPLES, "--format", "json").stdout)

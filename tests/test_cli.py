@@ -14,6 +14,9 @@ import pytest
 
 from tests.source.logs import application, jsonl
 
+
+from tests.night import Entry, as_lines, azfw
+
 ROOT = Path(__file__).parent.parent
 PROGRAM = str(Path(sys.executable).with_name("fwlens"))
 SAMPLES = str(ROOT / "sample_logs")
@@ -246,6 +249,22 @@ def test_keep_leaves_of_an_earlier_answer_what_as_few_rules_leave_room_for(tmp_p
     assert said("recommend", str(tmp_path / "tonight.json"), "--keep", "nix.json") == (
         1, "", "fwlens: nix.json: cannot be read (No such file or directory).\n"
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("entry", "line"),
+    [
+        (Entry(60, "fd10::4", "", 443, "HTTPS", "pypi.org"), "No rules, and none could allow what is needed.\n"),
+        (Entry(60, "10.20.1.4", "", 443, "HTTPS", "wandb.example"), "No rules, and nothing that needs one.\n"),
+    ],
+)
+def test_verify_says_whether_something_is_needed_where_there_are_no_rules(
+    entry: Entry, line: str, tmp_path: Path
+) -> None:
+    log, answer = tmp_path / "azfw.jsonl", tmp_path / "answer.json"
+    log.write_text(as_lines([azfw(entry)]))
+    said("recommend", str(log), "--format", "json", "-o", str(answer))
+    assert said("verify", str(answer), str(log)) == (0, line, "")
 
 
 def test_an_answer_of_a_part_of_its_logs_is_checked_against_that_part(tmp_path: Path) -> None:

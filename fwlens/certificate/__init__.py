@@ -123,7 +123,8 @@ class _Check:
     @cached_property
     def possible(self) -> tuple[Rule, ...]:
         """The rules, and those that might allow what is handed back."""
-        return (*self.rules, *(rule for rules in self._back.rules.values() for rule in rules))
+        back = self._back.rules.values() if self.handed_back else ()
+        return (*self.rules, *(rule for rules in back for rule in rules))
 
     @cached_property
     def _ground(self) -> Ground:

@@ -252,7 +252,12 @@ def verify(
     run.catalog_of(ask)  # a profile that the document has wrong is told before hours of logs are read
     found = matched_of(ask)
     certificate = run.verified(read, found)
-    put(table.certificate(certificate, checked=True).encode() or b"No rules, and nothing that needs one.\n", None)
+    none = (
+        "No rules, and none could allow what is needed.\n"
+        if read.handed_back
+        else "No rules, and nothing that needs one.\n"
+    )
+    put((table.certificate(certificate, checked=True) or none).encode(), None)
     tell(run.other_tags(read, found) or run.advice(found))
     leave(found.flows)
     if certificate.faults:

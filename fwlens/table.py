@@ -15,7 +15,7 @@ from fwlens.answer import Answer, destination
 from fwlens.errors import FwlensError
 from fwlens.flow import service
 from fwlens.ledger import ALLOWED, Ledger, unblocked
-from fwlens.proof import Certificate, Trial
+from fwlens.proof import Certificate
 from fwlens.requirement import Catalog, Requirement
 from fwlens.rule import Endpoint, Recommendation, Service, Unsaid
 from fwlens.tags import TOO_WIDE, ServiceTags
@@ -167,9 +167,10 @@ def _unsaid(unsaid: Sequence[Unsaid]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _listed(
+def listed(
     title: str, header: Sequence[str], rows: Sequence[Sequence[object]], width: int | None, total: int = 0
 ) -> str:
+    """Rows under a title with their number, as many as fit on a screen; nothing for none."""
     if not rows:
         return ""
     total = total or len(rows)
@@ -202,7 +203,7 @@ def _unexplained(answer: Answer, width: int | None) -> str:
     first = pl.col("near").list.first()
     near = pl.format("{}: {}", first.struct.field("requirement"), first.struct.field("why"))
     header = ("from", "to", "over", "entries", "nearest need")
-    return _listed("Not documented, no rule", header, _flows(rows, near), width, rows.height)
+    return listed("Not documented, no rule", header, _flows(rows, near), width, rows.height)
 
 
 def _refused(answer: Answer, width: int | None) -> str:
@@ -210,7 +211,7 @@ def _refused(answer: Answer, width: int | None) -> str:
     header = ("from", "to", "over", "entries", "refused because of")
     cause = pl.col("cause").cast(pl.String)
     why = pl.when(cause == "deny rule").then(pl.format("rule {}", "rule")).otherwise(cause)
-    return _listed("Refused, never a rule", header, _flows(rows, why), width, rows.height)
+    return listed("Refused, never a rule", header, _flows(rows, why), width, rows.height)
 
 
 def _notes(answer: Answer) -> str:
@@ -230,12 +231,9 @@ def certificate(found: Certificate, *, checked: bool = False) -> str:
     fewest = ("the fewest possible" if found.rules == bound else needed) + (" by its claim" if claimed else "")
     holds = found.complete and found.sound  # else it is no set of which there could be a smaller one
     rules = f"{plural(found.rules, 'rule')}{f', {fewest}' if holds else ''}"
+    alone = f"The answer claims that {needed}; this check proves {found.proven} by itself and cannot refute the rest."
     lines = [f"Certificate: {', '.join(marks)}; {rules}; surplus {found.surplus:,}."]
-    if claimed and holds:
-        alone = (
-            f"The answer claims that {needed}; this check proves {found.proven} by itself and cannot refute the rest."
-        )
-        lines.append(_wrap("claim", alone))
+    lines += [_wrap("claim", alone)] if claimed and holds else []
     return "\n".join([*lines, *(_wrap("fault", fault) for fault in found.faults)]) + "\n"
 
 
@@ -245,24 +243,6 @@ def curve(steps: Sequence[tuple[int, int]], *, as_json: bool) -> bytes:
         return msgspec.json.encode([{"rules": rules, "surplus": surplus} for rules, surplus in steps]) + b"\n"
     said = "Surplus: combinations of source, destination and service that are allowed and were not seen.\n"
     return (columns(("rules", "surplus"), steps) + said).encode()
-
-
-def trials(found: Sequence[Trial], width: int | None = WIDTH) -> str:
-    """A back-test as text: a line per trial, the last day first, then what the last one missed and opened in vain."""
-    rows = []
-    for each in found:
-        did = each.tried
-        span = f"{clock(each.split)} to {clock(each.end)}"
-        rows.append((span, each.rules, did.needed, len(did.missed), len(did.idle), did.surplus))
-    header = ("tried on (UTC)", "rules", "needed", "missed", "idle rules", "surplus")
-    last, parts = found[0].tried, [columns(header, rows, width)]
-    if last.missed:
-        missed = [(*each[:4], each.why or "not learned") for each in last.missed]
-        parts.append(_listed("Missed on the last span", ("from", "to", "over", "on", "why"), missed, width))
-    if last.unused:
-        idle = [(rule.id, rule) for rule in last.unused]
-        parts.append(_listed("Idle on the last span", ("rule", "allows"), idle, width))
-    return "\n".join(parts)
 
 
 def _set_aside(ledger: Ledger, width: int | None) -> str:

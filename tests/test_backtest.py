@@ -9,10 +9,10 @@ import pytest
 from fwlens import backtest, run
 from fwlens.answer import trials_to_json
 from fwlens.backtest import slot
+from fwlens.cli.trials import as_text
 from fwlens.errors import FwlensError
 from fwlens.proof import Missed, Trial
 from fwlens.run import Ask, how_long
-from fwlens.table import trials as as_text
 from tests.night import Entry, as_csv, as_lines, azfw, nta
 
 DAY = 86_400

@@ -549,7 +549,7 @@ def test_an_earlier_answer_changes_neither_how_few_rules_there_are_nor_their_pro
     alone = recommend(matched, KNOWN, tags=TAGS, options=options)
     said = recommend(matched, KNOWN, tags=TAGS, options=options, earlier=[one.rule for one in before.rules])
     rules = [one.rule for one in said.rules]
-    back = [(one.flow.src_ip, one.flow.destination, one.flow.service) for one in said.unsaid]
+    back = said.unsaid
     asked = Asked(subnets=options.subnets, documented=options.documented)
     proven = certify(rules, matched, KNOWN, tags=TAGS, asked=asked, handed_back=back, lower_bound=said.lower_bound)
     assert proven.faults == ()

@@ -290,7 +290,8 @@ def backtest(
     """
     from fwlens import answer as answers
     from fwlens import backtest as tests
-    from fwlens import run, table
+    from fwlens import run
+    from fwlens.cli.trials import as_text
 
     ask = asked(logs, region, profile, service_tags, catalog, never_override, None, None, False, afar)
     ask = shaped(ask, platform, subnet, breadth, dns_proxy=dns_proxy)
@@ -299,7 +300,7 @@ def backtest(
         every = tests.slot(learned, tried)
     read = flows_of(ask, every=every, reach=learned + tried)
     found = list(tests.trials(ask, read, learned, tried))
-    put(answers.trials_to_json(found) if form is Form.JSON else table.trials(found, room(output)).encode(), output)
+    put(answers.trials_to_json(found) if form is Form.JSON else as_text(found, room(output)).encode(), output)
     tell(run.unknown_rules(ask, read.rows))
     leave(read)
 

@@ -12,10 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.source.logs import application, jsonl
-
-
 from tests.night import Entry, as_lines, azfw
+from tests.source.logs import application, jsonl
 
 ROOT = Path(__file__).parent.parent
 PROGRAM = str(Path(sys.executable).with_name("fwlens"))

@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from fwlens import emit, run, source
+from fwlens import emit, hints, run, source
 from fwlens.answer import Answer
 from fwlens.document import Document
 from fwlens.errors import FwlensError
@@ -73,8 +73,13 @@ def night_of(
 
 
 def artefacts_of(told: Answer, place: emit.Options) -> Iterator[Artefact]:
-    """The rules of each platform in all its forms with what takes them back; where Azure would refuse them, why."""
+    """The rules of each platform in all its forms with what takes them back; where Azure would refuse them, or they do
+    not pass their check, why."""
+    unproven = "".join(f"{fault}\n" for fault in hints.unproven(told))
     for platform in dict.fromkeys(one.rule.platform for one in told.recommendations):
+        if unproven:
+            yield Artefact(platform, "Not written", f"{platform}.txt", unproven)
+            continue
         mine = [one for one in told.recommendations if one.rule.platform == platform]
         texts: dict[str, Artefact] = {}
         for form in emit.forms_of(platform):

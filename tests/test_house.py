@@ -39,19 +39,34 @@ ARROWS: dict[str, set[str]] = {
     "diff": {"answer", "document", "proof", "rule"},
     "report": NOUNS | {"answer", "diff"},
     "run": NOUNS | {"answer", "catalog", "certificate", "match", "recommend", "source", "twin"},
+    "hints": NOUNS | {"answer", "match", "run"},
     "scale": {"errors", "flow", "ledger", "source"},
     "lasting": NOUNS | {"answer", "certificate", "match", "run"},
-    "night": NOUNS | {"answer", "emit", "lasting", "match", "report", "run", "source"},
+    "night": NOUNS | {"answer", "emit", "hints", "lasting", "match", "report", "run", "source"},
     "backtest": NOUNS | {"catalog", "certificate", "match", "recommend", "run", "source"},
     "table": NOUNS | {"answer"},
     # the unattended night
     "store": {"errors", "flow", "ledger"},
     "config": {"errors", "names", "rule"},
     "notify": {"errors"},
-    "nightly": NOUNS | {"answer", "diff", "emit", "night", "notify", "report", "run", "source", "store", "table"},
+    "nightly": NOUNS
+    | {"answer", "diff", "emit", "hints", "night", "notify", "report", "run", "source", "store", "table"},
     "__main__": {"cli"},
     "cli": NOUNS
-    | {"answer", "backtest", "catalog", "config", "diff", "emit", "night", "nightly", "notify", "query", "report"}
+    | {
+        "answer",
+        "backtest",
+        "catalog",
+        "config",
+        "diff",
+        "emit",
+        "hints",
+        "night",
+        "nightly",
+        "notify",
+        "query",
+        "report",
+    }
     | {"run", "scale", "source", "store", "table", "twin"},
 }
 

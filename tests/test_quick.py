@@ -25,7 +25,7 @@ PLAIN = {
 UNKNOWN: dict[str, object] = {
     **{each.name: each.default for each in fields(Afar)},
     "at_most": None, "curve": False, "target": None, "priority_below": None, "priority_taken": None, "ip_groups": False,
-    "rollback": None,
+    "rollback": None, "keep": None,
 }  # fmt: skip
 
 

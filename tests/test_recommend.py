@@ -714,6 +714,17 @@ def test_a_host_in_the_managed_network_needs_no_rule_where_the_pattern_above_it_
     assert (only(said).evidence.flows, said.lower_bound) == (2, 1)
 
 
+def test_a_network_is_narrowed_to_the_address_that_was_seen_where_another_in_it_is_refused(tmp_path: Path) -> None:
+    known = ours(tmp_path, "{to: ['198.51.100.4/31'], over: [tcp/443]}")
+    needed = Seen(ip="198.51.100.4", service="tcp/443")
+    assert told(recommend(match(frame([needed]), known), known)) == [
+        "network outbound 10.20.1.4 198.51.100.4/31 tcp/443"
+    ]
+    refused = replace(needed, ip="198.51.100.5", cause="threat intelligence")
+    said = recommend(match(frame([needed, refused]), known), known)
+    assert told(said) == ["network outbound 10.20.1.4 198.51.100.4 tcp/443"]
+
+
 def test_a_tag_that_azure_firewall_cannot_use_is_handed_back_and_an_nsg_takes_it(tmp_path: Path) -> None:
     """https://learn.microsoft.com/azure/virtual-network/service-tags-overview, available service tags"""
     known = ours(tmp_path, "{to: ['tag:GatewayManager'], over: [tcp/443]}")

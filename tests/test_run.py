@@ -1,14 +1,21 @@
 """What a person may write for times, and what is told beside an answer."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
-from fwlens import run, source
+from fwlens import hints, run, source
+from fwlens.certificate import certify
+from fwlens.cli.commands import app
 from fwlens.errors import FwlensError
+from fwlens.night import SLOT, night_of
+from fwlens.proof import Certificate
 from fwlens.run import Ask, how_long, when
 from tests.night import NSG_ENTRIES, Entry, as_answer, as_csv, cl, nta
 
@@ -72,9 +79,9 @@ def test_a_time_before_all_calendars_is_no_time(text: str) -> None:
 # Subnets as a hint
 
 
-def hints(path: Path, *subnets: str) -> tuple[str, ...]:
+def hint(path: Path, *subnets: str) -> tuple[str, ...]:
     ask = Ask(logs=(str(path), "sample_logs/service-tags.json"), subnets=subnets)
-    return run.named_subnets(ask, run.matched(ask, run.flows_of(ask)))
+    return hints.named_subnets(ask, run.matched(ask, run.flows_of(ask)))
 
 
 def needed(number: int) -> Entry:
@@ -91,24 +98,24 @@ HINT = "Traffic Analytics names the subnet of sources, not its range: {}. --subn
 def test_a_named_subnet_of_a_source_with_a_need_is_a_hint_in_either_table(tmp_path: Path) -> None:
     new, old = tmp_path / "nta.csv", tmp_path / "cl.json"
     new.write_text(as_csv([named(needed(1), "rg/net/a"), named(needed(2), "rg/net/a"), named(needed(3), "rg/net/b")]))
-    assert hints(new) == (HINT.format("rg/net/a (2 of the sources), rg/net/b (1 of the sources)"),)
+    assert hint(new) == (HINT.format("rg/net/a (2 of the sources), rg/net/b (1 of the sources)"),)
     old.write_text(as_answer([{**cl(needed(1), public=True), "Subnet1_s": "rg/net/a"}]))
-    assert hints(old) == (HINT.format("rg/net/a (1 of the sources)"),)
+    assert hint(old) == (HINT.format("rg/net/a (1 of the sources)"),)
 
 
 def test_no_more_than_three_subnets_are_named(tmp_path: Path) -> None:
     path = tmp_path / "nta.csv"
     path.write_text(as_csv([named(needed(i), f"rg/net/s{i}") for i in range(1, 6)]))
     one = "(1 of the sources)"
-    assert hints(path) == (HINT.format(f"rg/net/s1 {one}, rg/net/s2 {one}, rg/net/s3 {one} and 2 more"),)
+    assert hint(path) == (HINT.format(f"rg/net/s1 {one}, rg/net/s2 {one}, rg/net/s3 {one} and 2 more"),)
 
 
 def test_a_subnet_that_was_asked_for_or_has_no_need_is_no_hint(tmp_path: Path) -> None:
     path = tmp_path / "nta.csv"
     path.write_text(as_csv([named(needed(1), "rg/net/a")]))
-    assert hints(path, "10.20.0.0/16") == ()
+    assert hint(path, "10.20.0.0/16") == ()
     path.write_text(as_csv([named(Entry(60, "10.20.1.4", "198.51.100.9", 22), "rg/net/a")]))
-    assert hints(path) == ()
+    assert hint(path) == ()
 
 
 @pytest.mark.parametrize(
@@ -118,10 +125,35 @@ def test_a_subnet_that_was_asked_for_or_has_no_need_is_no_hint(tmp_path: Path) -
 def test_a_name_that_azure_would_not_allow_is_never_shown(name: str, tmp_path: Path) -> None:
     path = tmp_path / "nta.csv"
     path.write_text(as_csv([named(needed(1), name)]))
-    assert hints(path) == ()
+    assert hint(path) == ()
 
 
 def test_the_names_of_allowed_rows_are_not_kept(tmp_path: Path) -> None:
     path = tmp_path / "nta.csv"
     path.write_text(as_csv([nta(entry, public=False) for entry in NSG_ENTRIES if entry.action == "Allow"]))
     assert source.read([str(path)]).subnets == ()
+
+
+def test_rules_that_do_not_pass_their_own_check_are_told_and_never_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As a fault of the recommender would be: the answer is there to look at, and nothing that could be applied."""
+
+    def doubted(*words: Any, **choice: Any) -> Certificate:
+        return replace(certify(*words, **choice), sound=False, faults=("x to y is allowed.", "z stays blocked."))
+
+    monkeypatch.setattr(run, "certify", doubted)
+    told = (
+        "The rules do not pass their own check, which is a fault of fwlens: do not apply them. "
+        "x to y is allowed. (and 1 more)"
+    )
+    words = ["recommend", "sample_logs/azfw.jsonl", "--format"]
+    answer = CliRunner().invoke(app, [*words, "json", "-o", str(tmp_path / "answer.json")])
+    assert (answer.exit_code, answer.stderr.splitlines()[-1]) == (1, f"fwlens: {told}")
+    assert (tmp_path / "answer.json").exists()
+    refused = CliRunner().invoke(app, [*words, "csv", "-o", str(tmp_path / "rules.csv")])
+    assert str(refused.exception) == told
+    assert not (tmp_path / "rules.csv").exists()
+    ask = Ask(logs=("sample_logs/azfw.jsonl",))
+    night = night_of(ask, run.matched(ask, run.flows_of(ask, every=SLOT)))
+    assert [(one.title, one.file_name) for one in night.artefacts] == [("Not written", "azure-firewall.txt")]

@@ -116,6 +116,13 @@ def shaped(
     return proven(said)
 
 
+def near(ask: "Ask", keep: Path | None) -> "Ask":
+    """The same, with the rules of an earlier answer to stay near to. Raises FwlensError for a file that is none."""
+    from fwlens import document
+
+    return replace(ask, earlier=tuple(one.rule for one in document.read(keep).recommendations)) if keep else ask
+
+
 def proven(ask: "Ask") -> "Ask":
     """The same. A region, subnet or profile that there is not is wrong usage, told before hours of logs are read."""
     from fwlens import catalog, run
@@ -157,17 +164,17 @@ def matched_of(ask: "Ask", twin: Twin | None = None) -> "Matched":
 
 def plainly(ask: "Ask", output: Path | None, *, as_json: bool, check: bool, twin: Twin | None = None) -> None:
     """Recommend, and tell the answer as a table or as JSON."""
-    from fwlens import answer, run, table
+    from fwlens import answer, hints, run, table
 
     found = matched_of(ask, twin)
     said, _ = run.answered(ask, found)
     put(answer.json_of(said) if as_json else table.recommendations(said, room(output)).encode(), output)
     advise(ask, found)
-    leave(found.flows, check=check and bool(said.recommendations or said.unsaid))
+    leave(found.flows, hints.unproven(said), check=check and bool(said.recommendations or said.unsaid))
 
 
 def advise(ask: "Ask", found: "Matched") -> None:
     """What to tell beside an answer."""
-    from fwlens import run
+    from fwlens import hints
 
-    tell((*run.advice(found), *run.unknown_rules(ask, found.rows), *run.named_subnets(ask, found)))
+    tell((*hints.advice(found), *hints.unknown_rules(ask, found.rows), *hints.named_subnets(ask, found)))

@@ -1,14 +1,13 @@
 """Knows the commands, with the words that --help says of them."""
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fwlens.cli import emit as emitting
 from fwlens.cli.afar import Afar, reading
-from fwlens.cli.asking import advise, asked, flows_of, matched_of, plainly, proven, shaped, span
+from fwlens.cli.asking import advise, asked, flows_of, matched_of, near, plainly, proven, shaped, span
 from fwlens.cli.look import catalog_app, tags_app
 from fwlens.cli.nightly import nightly
 from fwlens.cli.options import (
@@ -49,6 +48,10 @@ from fwlens.cli.report import report
 from fwlens.cli.runs import config_app, runs_app
 from fwlens.cli.scale import put_flows, scale_app
 from fwlens.cli.terminal import leave, put, room, tell, wrong_usage
+from fwlens.errors import FwlensError
+
+if TYPE_CHECKING:
+    from fwlens.run import Ask, Matched
 
 app = typer.Typer(
     help="From denied flows in Azure's network logs to the fewest documented allow rules. "
@@ -120,11 +123,10 @@ def recommend(
 
     Example: fwlens recommend insights-logs/ --region westeurope --service-tags ServiceTags_Public.json
     """
-    from fwlens import document, run, table
+    from fwlens import hints, run
 
     ask = asked(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed, afar)
-    ask = shaped(ask, platform, subnet, breadth, at_most, dns_proxy=dns_proxy)
-    ask = replace(ask, earlier=tuple(one.rule for one in document.read(keep).recommendations)) if keep else ask
+    ask = near(shaped(ask, platform, subnet, breadth, at_most, dns_proxy=dns_proxy), keep)
     file = Path(output) if output else None
     is_text = form not in (AnswerForm.TABLE, AnswerForm.JSON)
     if curve and is_text:
@@ -140,15 +142,23 @@ def recommend(
         return
     found = matched_of(ask)
     if curve:
-        put(table.curve(run.curve(ask, found), as_json=form is AnswerForm.JSON), file)
-        advise(ask, found)
-        leave(found.flows)
+        _choices(ask, found, file, as_json=form is AnswerForm.JSON)
         return
     said, _ = run.answered(ask, found)
+    for fault in hints.unproven(said):
+        raise FwlensError(fault)  # before anything is written
     emitting.write(said.recommendations, form.value, place, output, rollback)
     tell(emitting.handed_back(said.unsaid))
     advise(ask, found)
     leave(found.flows, failed=bool(said.unsaid), check=check and bool(said.recommendations or said.unsaid))
+
+
+def _choices(ask: "Ask", found: "Matched", file: Path | None, *, as_json: bool) -> None:
+    from fwlens import run, table
+
+    put(table.curve(run.curve(ask, found), as_json=as_json), file)
+    advise(ask, found)
+    leave(found.flows)
 
 
 @app.command()
@@ -201,7 +211,7 @@ def match(
     afar: Afar,
 ) -> None:
     """Every flow with its verdict and the requirement that explains it."""
-    from fwlens import answer, run, table
+    from fwlens import answer, hints, table
 
     ask = asked(logs, region, profile, service_tags, catalog, never_override, since, until, with_allowed, afar)
     found = matched_of(proven(ask))
@@ -209,7 +219,7 @@ def match(
         put(answer.json_of_flows(found.rows, found.flows.ledger, answer.MATCHED_SCHEMA), output)
     else:
         put(table.flows_as_text(found.rows, found.flows.ledger, room(output)), output)
-    tell((*run.advice(found), *run.unknown_rules(ask, found.rows)))
+    tell((*hints.advice(found), *hints.unknown_rules(ask, found.rows)))
     leave(found.flows)
 
 
@@ -230,13 +240,13 @@ def verify(
     Exits with 1 if anything is wrong. Example: fwlens verify recommendations.json insights-logs/
     """
     from fwlens import document as documents
-    from fwlens import run, table
+    from fwlens import hints, run, table
 
     read = documents.read(document)
     if not (since or until):
         since = read.since.isoformat() if read.since else None
         until = read.until.isoformat() if read.until else None
-        tell(run.of_its_time(read))
+        tell(hints.of_its_time(read))
     ask = asked(
         logs,
         read.asked.region,
@@ -258,7 +268,7 @@ def verify(
         else "No rules, and nothing that needs one.\n"
     )
     put((table.certificate(certificate, checked=True) or none).encode(), None)
-    tell(run.other_tags(read, found) or run.advice(found))
+    tell(hints.other_tags(read, found) or hints.advice(found))
     leave(found.flows)
     if certificate.faults:
         raise typer.Exit(1)
@@ -290,7 +300,7 @@ def backtest(
     """
     from fwlens import answer as answers
     from fwlens import backtest as tests
-    from fwlens import run
+    from fwlens import hints
     from fwlens.cli.trials import as_text
 
     ask = asked(logs, region, profile, service_tags, catalog, never_override, None, None, False, afar)
@@ -301,7 +311,7 @@ def backtest(
     read = flows_of(ask, every=every, reach=learned + tried)
     found = list(tests.trials(ask, read, learned, tried))
     put(answers.trials_to_json(found) if form is Form.JSON else as_text(found, room(output)).encode(), output)
-    tell(run.unknown_rules(ask, read.rows))
+    tell(hints.unknown_rules(ask, read.rows))
     leave(read)
 
 

@@ -87,7 +87,7 @@ def report(
 
     Example: fwlens report insights-logs/ --with-allowed -o reports/night.html
     """
-    from fwlens import document, run
+    from fwlens import document, hints, run
     from fwlens.night import SLOT, night_of
     from fwlens.report import render
 
@@ -107,8 +107,8 @@ def report(
         put(made.page, None)
     else:
         write(made, page, shared_js=shared_js)
-    tell((*run.advice(found), *run.unknown_rules(ask, found.rows)))
-    leave(found.flows)
+    tell((*hints.advice(found), *hints.unknown_rules(ask, found.rows)))
+    leave(found.flows, hints.unproven(night.answer))
 
 
 def name(answer: "Answer") -> str:

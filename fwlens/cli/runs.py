@@ -53,7 +53,7 @@ def list_runs(config: Config = CONFIG, store: StorePlace = None, form: Format = 
          one.rows_read, clock(one.finished))
         for one in runs
     ]  # fmt: skip
-    put((columns(head, rows, room()) or f"No runs yet in {place.uri}.\n").encode(), None)
+    put((columns(head, rows, None) or f"No runs yet in {place.uri}.\n").encode(), None)
 
 
 @runs_app.command("show")

@@ -164,10 +164,12 @@ def wrong_usage() -> Iterator[None]:
         sys.exit(2)
 
 
-def leave(read: "Flows", *, failed: bool = False, check: bool = False) -> None:
-    """Say what could not be read; a log that was asked for by name and is none makes the whole run fail."""
-    tell(read.faults)
-    if read.faults or failed:
+def leave(read: "Flows", faults: Iterable[str] = (), *, failed: bool = False, check: bool = False) -> None:
+    """Say what could not be read, and other faults; a log that was asked for by name and is none makes the whole run
+    fail, as they do."""
+    every = (*read.faults, *faults)
+    tell(every)
+    if every or failed:
         sys.exit(1)
     if check:
         sys.exit(3)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from fwlens import diff as differences
-from fwlens import document, emit, run
+from fwlens import document, emit, hints, run
 from fwlens.answer import Answer, to_json
 from fwlens.diff import Diff
 from fwlens.document import Document
@@ -127,6 +127,9 @@ def night(plan: Night, tell: Tell) -> Outcome:
         tell("error", "not read", fault, {})
     asked = LookBack(plan.since, plan.until, plan.run, before)
     told, found, files = _answered(plan, asked, read, earlier, then, tell)
+    for fault in hints.unproven(told):
+        tell("error", "not proven", fault, {})
+        faults += (fault,)
     _tell_ledger(told, tell)
     name = folder.folder_of(plan.until, plan.run, runs)
     outcome = Outcome(told, found, earlier, plan.reports / name, faults)
@@ -232,7 +235,7 @@ def _answered(
     name = f"the run of {earlier.until:%Y-%m-%d %H:%M} UTC" if earlier else ""
     whole = night_of(ask, found, earlier=then, earlier_name=name, place=plan.place, slot=SLOT)
     change = differences.diff(whole.answer, then, whole.documented if then else None, whole.lasting)
-    for advice in (*run.advice(found), *run.unknown_rules(ask, found.rows)):
+    for advice in (*hints.advice(found), *hints.unknown_rules(ask, found.rows)):
         tell("warning", "advice", advice, {})
     page = render(whole, name=_PAGE, shared_script=True)
     files = {

@@ -21,11 +21,13 @@ _FAR: Final = ("platform", "direction", "requirement", "way", "by", "service", "
 _V4_ONLY: Final = "Azure Firewall takes IPv4 addresses only"
 _ADMIN: Final = "denied by a security admin rule of Virtual Network Manager, which comes before every NSG rule"
 _NARROWED: Final = "Narrowed to the {} that was seen: {} would also allow what must not be."
-_NARROWER: Final = {
-    "peer": ("host", pl.col("host"), pl.col("peer").str.starts_with("*.") & pl.col("host").is_not_null()),
-    "opens": ("port", pl.col("exact"), pl.col("opens") != pl.col("exact")),
-    "near": ("address", pl.col("who"), (pl.col("near") != pl.col("who")) & (pl.col("near") != ANYWHERE)),
-}
+_IS_NETWORK: Final = pl.col("peer").str.contains("^[0-9a-f.:]+/[0-9]+$")
+_NARROWER: Final = (
+    ("peer", "host", pl.col("host"), pl.col("peer").str.starts_with("*.") & pl.col("host").is_not_null()),
+    ("peer", "address", pl.col("address"), _IS_NETWORK & pl.col("address").is_not_null()),
+    ("opens", "port", pl.col("exact"), pl.col("opens") != pl.col("exact")),
+    ("near", "address", pl.col("who"), (pl.col("near") != pl.col("who")) & (pl.col("near") != ANYWHERE)),
+)
 """What of a cell can be narrowed to what was seen: what that is called, where it stands, and where it is narrower."""
 
 
@@ -153,8 +155,8 @@ def _parted(found: pl.DataFrame, bad: pl.DataFrame, tags: ServiceTags | None) ->
     sound, clashing = pl.col("clash").is_null(), judged.filter(pl.col("clash").is_not_null())
     usable, left = [judged.filter(sound)], clashing
     for count in range(1, len(_NARROWER) + 1):
-        for names in combinations(_NARROWER, count):
-            tried = with_clash(_narrowed(left, names).drop("clash"), bad, tags).filter(sound)
+        for ways in combinations(_NARROWER, count) if left.height else ():
+            tried = with_clash(_narrowed(left, ways).drop("clash"), bad, tags).filter(sound)
             usable.append(tried.select(judged.columns))
             left = left.join(tried, on="cell", how="anti")
     every = pl.concat(usable).sort("cell").drop("cell", "clash", "exact")
@@ -162,10 +164,9 @@ def _parted(found: pl.DataFrame, bad: pl.DataFrame, tags: ServiceTags | None) ->
     return every, lost.group_by("want").agg(pl.col("clash").min())
 
 
-def _narrowed(cells: pl.DataFrame, names: Iterable[str]) -> pl.DataFrame:
-    """The cells that can be narrowed in all of the columns, and a doubt that says so of each."""
-    for name in names:
-        called, seen, narrower = _NARROWER[name]
+def _narrowed(cells: pl.DataFrame, ways: Iterable[tuple[str, str, pl.Expr, pl.Expr]]) -> pl.DataFrame:
+    """The cells that can be narrowed in all of the ways, and a doubt that says so of each."""
+    for name, called, seen, narrower in ways:
         told = pl.concat_str("doubt", pl.format(_NARROWED, pl.lit(called), name), separator=" ").str.strip_chars(" ")
         cells = cells.filter(narrower).with_columns(seen.alias(name), doubt=told)
     return cells

@@ -1,5 +1,7 @@
 """Knows what else a rule for a needed flow lets through: a refused or unexplained flow, or another needed one."""
 
+import re
+from ipaddress import ip_network
 from typing import Final
 
 import polars as pl
@@ -12,6 +14,7 @@ from fwlens.tags import ServiceTags
 WHY: Final = "a rule for {} would also allow {}, which is {}"
 _KEY: Final = ("near", "peer", "opens")
 _GOAL: Final = ("host", "address")
+_NETWORK: Final = re.compile(r"[0-9a-f.:]+/[0-9]+")
 _MANAGED: Final = pl.DataFrame(
     [(port.transport, port.first, port.last) for port in FQDN_PORTS],
     schema={"transport": pl.String, "first": pl.UInt16, "last": pl.UInt16},
@@ -90,10 +93,17 @@ def _under(flows: pl.DataFrame, peers: pl.Series, tags: ServiceTags | None) -> p
         found.append(
             deeper.select(*_GOAL, peer=pl.concat_str(pl.lit("*."), pl.col("labels").list.tail(depth).list.join(".")))
         )
+    known = address.parse(fars["address"]).select("number", address="text").drop_nulls()
     if tags is not None and among["peer"].str.starts_with("tag:").any():
-        known = address.parse(fars["address"]).select("number", address="text").drop_nulls()
         tagged = known.join(tags.of(known["number"]), on="number").select(
             "address", peer=pl.concat_str(pl.lit("tag:"), "tag")
         )
         found.append(fars.join(tagged.join(among, on="peer", how="semi"), on="address").select(*_GOAL, "peer"))
+    networks = [(peer, *address.interval(ip_network(peer))) for peer in among["peer"] if _NETWORK.fullmatch(peer)]
+    if networks:
+        spans = pl.DataFrame(
+            networks, schema={"peer": pl.String, "first": pl.UInt128, "last": pl.UInt128}, orient="row"
+        )
+        inside = known.join_where(spans, pl.col("number") >= pl.col("first"), pl.col("number") <= pl.col("last"))
+        found.append(fars.join(inside.select("address", "peer"), on="address").select(*_GOAL, "peer"))
     return pl.concat(found).join(among, on="peer", how="semi").unique()

@@ -1,7 +1,7 @@
 """Knows how many combinations of address, far end and service rules allow, and how many of them needed flows showed."""
 
 from collections.abc import Iterable, Sequence
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_network
 
 from fwlens.certificate.evidence import ANYWHERE, Flow, far_side, near_side
 from fwlens.certificate.ground import Ground
@@ -58,12 +58,12 @@ def in_all(rules: Sequence[Rule], seen: Shown) -> int:
                     opened.setdefault((*place, text, each.protocol, port), []).extend(near_side(rule))
                     many[*place, text, each.protocol, port] = count
         every |= {(*place, *each): count for each, count in some.items()}
-    whole: dict[tuple[object, ...], list[str]] = {}
+    whole: dict[tuple[object, ...], list[Endpoint]] = {}
     for key, count in every.items():
         if count > 1:
-            whole.setdefault((*key[:4], *key[5:]), []).append(str(key[4]))
+            whole.setdefault((*key[:4], *key[5:]), []).append(Endpoint.parse(str(key[4])))
     twice = sum(
-        any(ip_address(str(key[4])) in ip_network(text) for text in whole.get((*key[:4], *key[5:]), ()))
+        any(wide.covers(Endpoint.parse(str(key[4]))) for wide in whole.get((*key[:4], *key[5:]), ()))
         for key, count in every.items()
         if whole and count == 1
     )

@@ -5,6 +5,7 @@ addresses, networks side by side; subnets that meet, lie in each other, or lie b
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -39,7 +40,7 @@ _BY_ADDRESS = st.builds(
     Seen,
     src=_SOURCES,
     ip=st.sampled_from([
-        *(f"198.51.100.{last}" for last in (1, 2, 3, 6, 7)), "203.0.113.225", "203.0.113.226", "203.0.113.70",
+        *(f"198.51.100.{last}" for last in range(1, 8)), "203.0.113.225", "203.0.113.226", "203.0.113.70",
         "203.0.113.130", "10.20.5.8", "10.20.5.9", "fd10::9",
     ]),
     service=st.sampled_from(["tcp/1000", "tcp/1001", "udp/1000", "udp/1001", "tcp/443", "udp/443", "tcp/1445"]),
@@ -88,3 +89,19 @@ def test_the_answer_of_any_night_of_colliding_needs_is_accepted(seen: list[Seen]
     assert (carried.complete, carried.sound, carried.irredundant) == (True, True, True)
     assert carried.proven <= carried.lower_bound <= carried.rules
     assert run.verified(document.parse(to_json(said), "night.json"), found) == carried
+
+
+@settings(max_examples=40)
+@given(NIGHTS, ASKS, st.booleans())
+def test_so_is_every_answer_in_fewer_rules_and_near_to_another_night(
+    seen: list[Seen], ask: run.Ask, is_near: bool
+) -> None:
+    found = found_in(seen, ask)
+    before = run.answered(ask, found_in(seen[1:], ask))[0].recommendations if is_near else ()
+    near = replace(ask, earlier=tuple(one.rule for one in before))
+    for count, surplus in run.curve(near, found):
+        if count:
+            said, _ = run.answered(replace(near, at_most=count), found)
+            carried = said.certificate
+            assert (carried.rules, carried.surplus, carried.faults) == (count, surplus, ())
+            assert run.verified(document.parse(to_json(said), "night.json"), found) == carried

@@ -109,10 +109,12 @@ def logs(name: str, tables: Iterable[str]) -> str:
 def certificate(answer: Answer) -> tuple[tuple[bool, str, str], ...]:
     """What is proven about the rules: whether it holds, its name, what it means."""
     proven = answer.certificate
-    fewest = proven.rules == proven.lower_bound
-    bound = "No smaller set of rules would do." if fewest else f"At least {proven.lower_bound:,} are needed."
+    holds = proven.complete and proven.sound  # else it is no set of which there could be a smaller one
+    fewest = holds and proven.rules == proven.lower_bound
+    needed = f"At least {proven.lower_bound:,} are needed." if holds else "How few would do is told of rules that hold."
+    bound = "No smaller set of rules would do." if fewest else needed
     surplus = (
-        "Nothing is allowed that was not needed."
+        "Each source was seen to need each destination and service that its rule names."
         if not proven.surplus
         else f"{plural(proven.surplus, 'combination')} of source, destination and service that no blocked flow showed."
     )

@@ -59,9 +59,11 @@ def test_the_certificate_says_what_holds_in_words() -> None:
         ("surplus", False),
     ]
     assert [means for _, _, means in told][3:] == [
-        "3 rules. At least 2 are needed.",
+        "3 rules. How few would do is told of rules that hold.",
         "1. 1 combination of source, destination and service that no blocked flow showed.",
     ]
+    sound = replace(answered(1, 0, 0, 3), certificate=replace(proven, sound=True))
+    assert words.certificate(sound)[3] == (False, "fewest", "3 rules. At least 2 are needed.")
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))

@@ -180,17 +180,21 @@ def tags_of(ask: Ask, flows: Flows) -> ServiceTags | None:
     return max(found, key=lambda tags: tags.change_number) if found else None
 
 
-def curve(ask: Ask, found: Matched) -> list[tuple[int, int]]:
-    """The numbers of rules to choose from (`--at-most`), and the surplus of each as its certificate has it."""
-    said = recommend(
+def _recommended(ask: Ask, found: Matched, *, with_curve: bool = False) -> Recommendations:
+    return recommend(
         found.rows,
         found.catalog.requirements,
         platform=ask.platform,
         tags=found.tags,
         options=ask.options,
         earlier=ask.earlier,
-        with_curve=True,
+        with_curve=with_curve,
     )
+
+
+def curve(ask: Ask, found: Matched) -> list[tuple[int, int]]:
+    """The numbers of rules to choose from (`--at-most`), and the surplus of each as its certificate has it."""
+    said = _recommended(ask, found, with_curve=True)
     sizes = [(step.rules, replace(ask, at_most=len(step.rules))) for step in said.curve]
     return [(len(rules), _certified(rules, picked, found, said).surplus) for rules, picked in sizes]
 
@@ -210,9 +214,7 @@ def _certified(rules: Sequence[Rule], ask: Ask, found: Matched, said: Recommenda
 def answered(ask: Ask, found: Matched) -> tuple[Answer, Recommendations]:
     """Recommend for what is needed, check the rules by themselves, and tell the rest."""
     requirements = found.catalog.requirements
-    said = recommend(
-        found.rows, requirements, platform=ask.platform, tags=found.tags, options=ask.options, earlier=ask.earlier
-    )
+    said = _recommended(ask, found)
     certificate = _certified([one.rule for one in said.rules], ask, found, said)
     strange = found.rows.filter(pl.col("verdict") == "unexplained")
     told = answer(

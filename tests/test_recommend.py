@@ -714,6 +714,31 @@ def test_a_host_in_the_managed_network_needs_no_rule_where_the_pattern_above_it_
     assert (only(said).evidence.flows, said.lower_bound) == (2, 1)
 
 
+@pytest.mark.parametrize(
+    ("seen", "platform", "why"),
+    [
+        (Seen(ip="198.51.100.4", service="esp"), None, "a network rule holds no esp"),
+        (Seen(ip="198.51.100.4", service="gre"), "nsg", "an NSG rule holds no gre"),
+        (Seen(host="a.example.org", service="https/64001"), None,
+         "an application rule holds single ports up to 64000, not https/64001; its document gives no service tag to allow "
+         "instead"),
+    ],
+)  # fmt: skip
+def test_a_protocol_or_port_that_no_rule_of_the_plane_holds_is_handed_back(
+    seen: Seen, platform: Platform | None, why: str, tmp_path: Path
+) -> None:
+    known = ours(tmp_path, "{to: [198.51.100.4], over: [esp, gre]}", "{to: [a.example.org], over: [tcp/64001]}")
+    said = recommend(match(frame([seen]), known), known, platform=platform)
+    assert (told(said), [one.why for one in said.unsaid]) == ([], [why])
+
+
+def test_documented_breadth_opens_no_range_in_an_application_rule_which_holds_single_ports(tmp_path: Path) -> None:
+    known = ours(tmp_path, "{to: [a.example.org], over: [tcp/8000-8010]}")
+    said = recommend(match(frame([Seen(host="a.example.org", service="https/8005")]), known), known,
+     options=Options(documented=True))  # fmt: skip
+    assert told(said) == ["application outbound 10.20.1.4 a.example.org https/8005"]
+
+
 def test_a_network_is_narrowed_to_the_address_that_was_seen_where_another_in_it_is_refused(tmp_path: Path) -> None:
     known = ours(tmp_path, "{to: ['198.51.100.4/31'], over: [tcp/443]}")
     needed = Seen(ip="198.51.100.4", service="tcp/443")

@@ -17,7 +17,10 @@ from fwlens.requirement import Requirement
 from fwlens.rule import PLACEHOLDER, Direction, Endpoint, Layer, Network, Platform, Service
 
 _APPLICATION: Final = ("https", "http", "mssql")
+_LAST_APPLICATION_PORT: Final = 64_000  # the schema of rule collection groups, ApplicationRuleProtocol
 _NAMES: Final = ("host", "wildcard", "url")
+_OVER: Final = {"network": ("tcp", "udp", "icmp"), "nsg": ("tcp", "udp", "icmp", "esp", "ah")}
+"""The protocols of rules that hold addresses and tags; in the managed network they are those of network rules."""
 
 URL_DOUBT: Final = "Documented for the path {} only; a rule without TLS inspection (Premium) opens the whole host."
 OTHER_WAY: Final = "Seen by name {}; the rule allows it by {}, the other documented way, which the log cannot confirm."
@@ -107,13 +110,11 @@ def documented(platform: Platform, want: Want, hold: Hold, options: Options) -> 
 
 
 def as_stated(want: Want, hold: Hold) -> Hold:
-    """The same with all ports of the documented range that the seen one lies in."""
+    """The same with all ports of the documented range that the seen one lies in, where the layer holds ranges."""
+    if hold.layer == "application":
+        return hold
     named = (
-        _as_application(service)
-        if hold.layer == "application"
-        else Service(service.transport, service.first, service.last)
-        for way in want.requirement.ways
-        for service in way.over
+        Service(service.transport, service.first, service.last) for way in want.requirement.ways for service in way.over
     )
     wide = (each for each in named if each.protocol == hold.service.protocol and each.carries(hold.service))
     return replace(hold, service=max(wide, key=lambda each: each.last - each.first, default=hold.service))
@@ -175,7 +176,7 @@ def _hold(platform: Platform, direction: Direction, peer: Endpoint, service: Ser
     if platform == "nsg":
         if peer.kind in _NAMES:
             return "an NSG holds no names"
-        return Hold("nsg", peer, plain)
+        return Hold("nsg", peer, plain) if plain.protocol in _OVER["nsg"] else f"an NSG rule holds no {plain}"
     return _hold_in_managed_network(direction, peer, plain)
 
 
@@ -186,6 +187,8 @@ def _hold_in_firewall(
         return "a rule of Azure Firewall holds no service tag as source: inbound traffic is decided by DNAT or an NSG"
     if peer.kind in _NAMES:
         if service.protocol in _APPLICATION:
+            if service.first != service.last or service.last > _LAST_APPLICATION_PORT:
+                return f"an application rule holds single ports up to {_LAST_APPLICATION_PORT}, not {service}"
             return Hold("application", peer, service)
         if peer.kind != "host":
             return f"an application rule holds no {service}, and a network rule no name pattern such as {peer}"
@@ -198,7 +201,7 @@ def _hold_in_firewall(
         return f"{peer} cannot be used in Azure Firewall"
     if peer.kind == "address" and ip_network(peer.text).version == 6:
         return "Azure Firewall takes IPv4 addresses only"
-    return Hold("network", peer, plain)
+    return Hold("network", peer, plain) if plain.protocol in _OVER["network"] else f"a network rule holds no {plain}"
 
 
 def _hold_in_managed_network(direction: Direction, peer: Endpoint, plain: Service) -> Hold | str:
@@ -207,6 +210,8 @@ def _hold_in_managed_network(direction: Direction, peer: Endpoint, plain: Servic
     if peer.kind == "tag":
         if names.is_automatic(peer.text):
             return f"the managed network makes the rule for {peer} itself"
+        if plain.protocol not in _OVER["network"]:
+            return f"a rule of the managed network for a tag holds no {plain}"
         return Hold("service-tag", peer, plain)
     if peer.kind == "address":
         return "the managed network reaches private addresses by private endpoint rules only"

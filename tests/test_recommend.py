@@ -385,6 +385,19 @@ def test_a_source_stands_for_itself_where_its_subnet_holds_one_that_must_not_be_
     )
 
 
+def test_an_address_that_has_to_be_named_beside_its_subnet_shares_the_rules_of_others() -> None:
+    """Three rules stood here and were called the fewest: what the address needs by its subnet was a need apart."""
+    both = [Seen(src=source, host="login.microsoftonline.com", service=service)
+     for source in ("10.20.1.1", "10.20.2.7") for service in ("http/80", "https/443")]  # fmt: skip
+    refused = Seen(src="10.20.1.2", host="login.microsoftonline.com", service="http/80", cause="threat intelligence")
+    seen = [*both, refused, Seen(src="10.20.1.1", host="pypi.org")]
+    said = night(seen, options=Options(subnets=(subnet("10.20.1.0/30"),)))
+    assert told(said) == [
+        "application outbound 10.20.1.1,10.20.2.7 login.microsoftonline.com http/80,https/443",
+        "application outbound 10.20.1.0/30 pypi.org https/443",
+    ]
+
+
 def test_a_wrong_subnet_is_told_in_a_sentence() -> None:
     with pytest.raises(FwlensError) as told_:
         subnet("10.20.1.4/24")

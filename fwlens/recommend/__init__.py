@@ -79,10 +79,10 @@ def _layers(
     layers, also = [], []
     for key, mine in found.usable.sort(LAYER).partition_by(LAYER, as_dict=True, maintain_order=True).items():
         place, kind, direction = key
-        asked = mine
+        asked, beside = mine, found.may.join(mine.select(LAYER).unique(), on=LAYER, how="semi")
         if options.documented:
             asked = pl.concat([mine, found.beyond.join(mine.select(LAYER).unique(), on=LAYER, how="semi")])
-        found_here, may = ruled(place, kind, direction, _needs(asked), earlier=earlier), asked
+        found_here, may = ruled(place, kind, direction, _needs(asked), _combinations(beside), earlier), asked
         if merging:  # merged rules let more through, so that a need may be met in more ways
             may = mergeable(found, mine, tags)
             also.append(met_with(asked, may, tags))

@@ -9,7 +9,7 @@ import polars as pl
 
 from fwlens.flow import service
 from fwlens.recommend.clash import met_with, others, with_clash
-from fwlens.recommend.near import ANYWHERE, nears
+from fwlens.recommend.near import ANYWHERE, Nears, nears
 from fwlens.recommend.plane import Hold, Options, Want, as_stated, documented, holds
 from fwlens.requirement import Requirement
 from fwlens.rule import Endpoint, Platform, Service
@@ -38,13 +38,14 @@ class Cells:
     `usable`: per `want` (a needed conversation as rules see it) the cells of which any one meets it: `LAYER`, `CELL`,
     `requirement`, `doubt`, `who` (the near address) and the evidence of the want. `lost`: wants without one, with
     `why`. `beyond`: in the same form what was not seen and documents ask for, a want for each cell of it. No cell
-    allows what it must not (`bad`).
+    allows what it must not (`bad`). `may`: what a rule for a subnet lets through of addresses that are named as well.
     """
 
     usable: pl.DataFrame
     lost: pl.DataFrame
     beyond: pl.DataFrame
     bad: pl.DataFrame
+    may: pl.DataFrame
 
 
 def cells(
@@ -66,13 +67,18 @@ def cells(
         .otherwise(named.named(pl.col("near"))),
     )
     usable, clashing = _parted(open_.join(held, on=_FAR, nulls_equal=True), bad, tags)
+    apart = _apart(usable, named)
     stated = open_.join(wider, on=_FAR, nulls_equal=True)
-    beyond = _asked_by_documents(stated, bad, tags, wanted.height).select(usable.columns).cast(usable.schema)
+    beyond = _asked_by_documents(stated, bad, tags, apart, wanted.height).select(usable.columns).cast(usable.schema)
+    usable, beyond = (pl.concat([part, _by_address(part, apart)]) for part in (usable, beyond))
     every = pl.concat([usable, beyond]) if options.documented else usable
     usable, beyond = (pl.concat([part, met_with(part, every, tags)]) for part in (usable, beyond))
+    named_here = pl.concat([usable, beyond]) if options.documented else usable
+    usable, beyond = (pl.concat([part, _by_subnet(part, apart, named_here)]) for part in (usable, beyond))
+    may = named_here.drop("who").join(apart, on=[*LAYER, "near"]).with_columns(near="who").select(*LAYER, *CELL)
     reasons = wanted.join(refused, on=_FAR, how="left", nulls_equal=True).join(clashing, on="want", how="left")
     lost = reasons.with_columns(why=pl.coalesce("blocked", "why", "clash")).filter(pl.col("why").is_not_null())
-    return Cells(usable, lost.sort("near", *_FAR, nulls_last=True), beyond, bad)
+    return Cells(usable, lost.sort("near", *_FAR, nulls_last=True), beyond, bad, may.unique())
 
 
 def _addresses(matched: pl.DataFrame) -> list[str | None]:
@@ -172,14 +178,42 @@ def _narrowed(cells: pl.DataFrame, ways: Iterable[tuple[str, str, pl.Expr, pl.Ex
     return cells
 
 
-def _asked_by_documents(stated: pl.DataFrame, bad: pl.DataFrame, tags: ServiceTags | None, wants: int) -> pl.DataFrame:
+def _apart(usable: pl.DataFrame, named: Nears) -> pl.DataFrame:
+    """Where an address had to be named though its subnet was given: all addresses of that subnet, `LAYER`, `who`, with
+    the subnet as `near`. What is known of both is told of both, for a rule that names one may do for the other."""
+    of = usable.select(
+        *LAYER, "who", is_named=pl.col("near") == pl.col("who"), near=named.named(pl.col("who"))
+    ).unique()
+    inside = of.filter(pl.col("near") != pl.col("who"))
+    return (
+        inside.join(inside.filter("is_named"), on=[*LAYER, "near"], how="semi").select(*LAYER, "who", "near").unique()
+    )
+
+
+def _by_address(cells: pl.DataFrame, apart: pl.DataFrame) -> pl.DataFrame:
+    """Cells that name a subnet, once more by the address."""
+    return cells.join(apart, on=[*LAYER, "who", "near"], how="semi").with_columns(near="who")
+
+
+def _by_subnet(cells: pl.DataFrame, apart: pl.DataFrame, there: pl.DataFrame) -> pl.DataFrame:
+    """Cells that name an address, once more by its subnet where that lets the same through."""
+    named = cells.filter(pl.col("near") == pl.col("who")).drop("near").join(apart, on=[*LAYER, "who"])
+    fresh = named.join(cells, on=["want", *LAYER, *CELL], how="anti")
+    return fresh.join(there.select(*LAYER, *CELL).unique(), on=[*LAYER, *CELL], how="semi").select(cells.columns)
+
+
+def _asked_by_documents(
+    stated: pl.DataFrame, bad: pl.DataFrame, tags: ServiceTags | None, apart: pl.DataFrame, wants: int
+) -> pl.DataFrame:
     """What documents ask for beside what was seen, without what would allow too much: each cell is a want, after so
     many others, and its far side is what lies under other patterns and tags."""
     sound = with_clash(stated, bad, tags).filter(pl.col("clash").is_null())
+    of = apart.select(*LAYER, "who", mine="who")
+    sound = sound.join(of, on=[*LAYER, "who"], how="left", maintain_order="left")
     peer = pl.col("peer")
     is_address = peer.str.contains("^[0-9a-f.:]+$")
     return sound.with_columns(
-        want=wants + pl.concat_str(*LAYER, *CELL, separator=" ").rank("dense"),
+        want=wants + pl.concat_str(*LAYER, *CELL, pl.col("mine").fill_null(""), separator=" ").rank("dense"),
         host=pl.when(~is_address & ~peer.str.contains("^tag:|/")).then(peer),
         address=pl.when(is_address).then(peer),
         flows=0,

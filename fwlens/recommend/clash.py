@@ -67,8 +67,8 @@ def met_with(cells: pl.DataFrame, there: pl.DataFrame, tags: ServiceTags | None)
     carried = (_protocol() == _protocol("mine")) & (first <= from_) & (to <= last)
     is_fqdn = pl.col("layer") == "fqdn"
     also = also.filter(is_fqdn | carried).with_columns(opens=pl.when(is_fqdn).then("mine").otherwise("opens"))
-    fresh = also.join(cells, on=["want", "peer", "opens"], how="anti")
-    return fresh.unique(["want", "layer", "peer", "opens"]).with_columns(doubt=pl.lit("")).select(cells.columns)
+    fresh = also.join(cells, on=["want", "near", "peer", "opens"], how="anti")
+    return fresh.unique(["want", "layer", "near", "peer", "opens"]).with_columns(doubt=pl.lit("")).select(cells.columns)
 
 
 def _protocol(name: str = "opens") -> pl.Expr:

@@ -300,6 +300,16 @@ def test_an_answer_without_a_certificate_claims_nothing() -> None:
     assert run.verified(document.parse(json.dumps(answer).encode(), "n"), found).faults == ()
 
 
+def test_what_a_rule_allows_is_not_handed_back_as_well() -> None:
+    data, found = edited("as it was seen")
+    answer = json.loads(data)
+    flow = {"src_ip": "10.20.1.4", "destination": "pypi.org", "service": "https/443", "direction": "outbound"}
+    answer["unsaid"] = [{"flow": flow, "platform": "azure-firewall", "why": "x", "requirement": "packages/pip"}]
+    assert run.verified(document.parse(json.dumps(answer).encode(), "n"), found).faults == (
+        "10.20.1.4 to pypi.org over https/443 is handed back for azure-firewall, and a rule allows it.",
+    )
+
+
 def test_a_need_moved_from_a_rule_to_what_is_handed_back_stays_blocked() -> None:
     data, found = edited("as it was seen")
     answer = json.loads(data)

@@ -170,12 +170,13 @@ class _Check:
 
     def _stale(self) -> Iterator[str]:
         """What is wrong with an answer besides its rules."""
-        there = {key(flow) for flow in self.needed}
+        there, blocked = ({key(flow) for flow in flows} for flows in (self.needed, self._back.blocked))
         for one in self.handed_back:
-            if key_of(one) not in there:
+            if key_of(one) not in blocked:
                 flow = one.flow
                 what = f"{flow.src_ip} to {flow.destination} over {flow.service}"
-                yield f"{what} is handed back for {one.platform}, and no flow of these logs needs it there."
+                why = "a rule allows it" if key_of(one) in there else "no flow of these logs needs it there"
+                yield f"{what} is handed back for {one.platform}, and {why}."
         most, given = self.asked.at_most, len(self.given)
         if most is not None and given > most:
             yield f"At most {most} {'rule was' if most == 1 else 'rules were'} asked for, and these are {given}."

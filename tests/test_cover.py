@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from fwlens.cover import Box, Cell, Cover, cover, solver
 from fwlens.cover import boxes as listings
 from fwlens.cover import crowns as crowning
+from fwlens.cover import fewest as closing
 from fwlens.cover import reach as reaching
 from fwlens.cover.boxes import Listing, cells_of, components, maximal, parts, parts_with_own
 from fwlens.cover.crowns import Crowns, boxes_for, unlike
 from fwlens.cover.dense import made
 from fwlens.cover.fewest import bound_of_part, fewest
+from fwlens.cover.ranks import Ranks
 from fwlens.cover.reach import Bits, distinct, hardest, inside, largest, least_of, reach
 from fwlens.cover.search import search
 from fwlens.cover.solve import lightest, reaches
@@ -395,6 +397,33 @@ def test_clients_that_each_miss_another_host_are_a_crown(values: int, takes: int
     assert len(found.boxes) == found.bound == takes
     relaxed = Relaxed(np.ascontiguousarray(reach(every_maximal(allowed_by(needs)), needs).T))
     assert whole(relaxed.bound) == min(takes, 4)
+
+
+@given(_LARGER | _DEEPER, st.randoms(use_true_random=False), st.booleans())
+def test_no_cover_has_fewer_boxes_of_a_group_than_is_demanded_of_it(
+    cells: set[Cell], random: Random, alternatives: bool
+) -> None:
+    needs = _some_with_alternatives(cells, random) if alternatives else singles(sorted(cells))
+    reached = np.ascontiguousarray(reach(every_maximal(allowed_by(needs)), needs).T)
+    weights = np.array([random.choice([0, 0.3, 0.6]) for _ in reached])
+    for group in Ranks(reached, 100, 100).beyond(weights):
+        assert weights[group.boxes].sum() < group.least
+        of_group = choose(reached, [int(mine) for mine in group.boxes], nodes=10_000)
+        assert of_group.proven
+        assert group.boxes[list(of_group.columns)].sum() >= group.least
+
+
+@pytest.mark.parametrize(("asks", "bound"), [(0, 12), (60, 13)])
+def test_groups_of_needs_prove_what_crowns_and_the_linear_program_cannot(
+    monkeypatch: pytest.MonkeyPatch, asks: int, bound: int
+) -> None:
+    random = Random(2)
+    roles = [random.sample(range(16), random.randint(5, 9)) for _ in range(3)]
+    asked = {(f"a{i}", f"h{j}") for i in range(40) for j in roles[i % 3] if random.random() >= 0.15}
+    monkeypatch.setattr(closing, "_LARGEST", 0)  # no integer program over all boxes
+    monkeypatch.setattr(closing, "_ASKS", asks)
+    found = fewest(singles(asked), frozenset(asked))
+    assert (len(found.boxes), found.bound) == (13, bound)
 
 
 @given(_LARGER | _DEEPER)

@@ -1,7 +1,8 @@
 """Knows how to cover needs with few boxes where there are too many to try, and to prove how few it could be at best.
 
 A linear program gives a first bound, and what it cannot see, that crowns take more boxes, is demanded of it. A search
-looks for a cover. Where the two do not meet, an integer program is asked for one box more than is proven, and so on.
+looks for a cover. Where the two do not meet, an integer program is asked for one box more than is proven, and so on;
+where they are far apart, groups of needs are asked about by themselves first, and what they take is demanded too.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,6 +16,7 @@ from fwlens.cover.boxes import Box, Cell, Listing, hull, maximal, most_for
 from fwlens.cover.crowns import Crowns, unlike
 from fwlens.cover.dense import made
 from fwlens.cover.kept import nearest
+from fwlens.cover.ranks import Ranks
 from fwlens.cover.reach import Bits, Numbers, distinct, hardest, inside, largest, least_of, reach
 from fwlens.cover.search import search
 from fwlens.cover.solve import Need, fooling
@@ -31,6 +33,9 @@ _EFFORT: Final = 15_000_000
 _NEAR: Final = 0.05
 """Within so much of the cover a bound is near: to bring it nearer is worth a try, and no more."""
 _TRY: Final = 1_200_000
+_ASKS: Final = 60
+_LOOKS: Final = 3_000_000
+"""Groups of needs that are asked about, and boxes times groups that are looked at."""
 _FEW: Final = 8
 """Fewer nodes are not worth the first one, which takes the longest."""
 _LARGEST: Final = 200_000
@@ -147,16 +152,20 @@ def _closed_in(listed: _Boxes, crowns: Crowns, enough: int) -> tuple[Numbers, Nu
     bound = whole(relaxed.bound)
     among = _promising(reached, relaxed)
     best = among[search(reached[among], bound)[-1]]
-    if bound < len(best) and reached.sum() <= _LARGEST:
-        best, bound = _pressed(reached, relaxed, best, bound)
+    best, bound = _pressed(reached, relaxed, best, bound, _TRY)
+    if not _is_near(bound, best):
+        _ranked(relaxed, Ranks(reached, _ASKS, _LOOKS // len(reached)), len(best))
+        best, bound = _pressed(reached, relaxed, best, max(bound, whole(relaxed.bound)), _EFFORT)
     return best, among, bound
 
 
-def _pressed(reached: Bits, relaxed: Relaxed, best: Numbers, bound: int) -> tuple[Numbers, int]:
+def _pressed(reached: Bits, relaxed: Relaxed, best: Numbers, bound: int, effort: int) -> tuple[Numbers, int]:
     """The cover and the bound, after as many boxes as are proven to be needed were asked for, and then one more."""
+    if reached.sum() > _LARGEST:
+        return best, bound
     rows, least = relaxed.demands()
     while bound < len(best):
-        nodes = (_TRY if bound >= (1 - _NEAR) * len(best) else _EFFORT) // int(rows.sum())
+        nodes = (_TRY if _is_near(bound, best) else effort) // int(rows.sum())
         if nodes < _FEW:
             break
         asked = fewer(rows, least, bound, nodes=nodes)
@@ -182,6 +191,18 @@ def _crowned(relaxed: Relaxed, crowns: Crowns, enough: int) -> None:
         still = 0 if relaxed.bound > before + _LIFT else still + 1
         if still == _STILL:
             break
+
+
+def _is_near(bound: int, best: Numbers) -> bool:
+    return bound >= (1 - _NEAR) * len(best)
+
+
+def _ranked(relaxed: Relaxed, ranks: Ranks, enough: int) -> None:
+    """Demand of groups of needs what they take, until `enough` boxes are proven to be needed or it takes too long."""
+    while whole(relaxed.bound) < enough and not ranks.is_spent:
+        for group in ranks.beyond(relaxed.weights):
+            relaxed.demand(group.boxes, group.least)
+        relaxed.solve()
 
 
 def _promising(reached: Bits, relaxed: Relaxed) -> Numbers:

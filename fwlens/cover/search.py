@@ -26,10 +26,10 @@ _DEAR: Final = 2
 _NONE: Final = np.zeros(0, np.int64)
 
 
-def search(reached: Bits, enough: int, turns: int = TURNS) -> list[Numbers]:
+def search(reached: Bits, enough: int, turns: int = TURNS, runs: int = _RUNS) -> list[Numbers]:
     """Covers, the best one last; ends as soon as one has no more than `enough` boxes."""
     found: list[Numbers] = []
-    for run in range(_RUNS):
+    for run in range(runs):
         if not found or len(found[-1]) > enough:
             found += _run(_State(reached, run), enough, turns, _WORK)
             found.sort(key=len, reverse=True)

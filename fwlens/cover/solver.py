@@ -20,6 +20,7 @@ _SECONDS: Final = 60.0
 _OPTIONS: Final = {"output_flag": False, "threads": 1, "random_seed": 0, "time_limit": _SECONDS}
 _WHOLE: Final = {"mip_rel_gap": 0.0, "mip_abs_gap": 0.99}
 _PROOF: Final = {
+    "mip_allow_restart": False,
     "mip_heuristic_effort": 0.0,
     "mip_heuristic_run_feasibility_jump": False,
     "mip_heuristic_run_rins": False,

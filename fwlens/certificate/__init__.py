@@ -152,7 +152,12 @@ class _Check:
 
     @cached_property
     def _back(self) -> Back:
-        blocked = [flow for flow, hits in zip(self.needed, self._hits, strict=True) if not hits]
+        told = set(map(key_of, self.handed_back))
+        blocked = [
+            flow
+            for flow, hits in zip(self.needed, self._hits, strict=True)
+            if not hits or (key(flow) in told and not any(self._passing.allowing(flow, flow.ends)))
+        ]
         return Back(blocked, self._ground)
 
     def _blocked(self, bad: tuple[Flow, ...]) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """Knows whether a needed flow has to be handed back: no rule of its plane can be the one that allows it, or each such
 rule would also allow what must not be.
 
-The rule is the narrowest that the flow's own document gives: the host that was seen, the tag that an address was
-matched by (an address of its own where the document says `narrow`), else the tags of the document's other ways.
+The rule is the narrowest that the flow's own document gives: the host that was seen (in a network rule the pattern that
+it lies under, which none holds), the tag that an address was matched by (an address of its own where the document says
+`narrow`), else the tags of the document's other ways.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +34,8 @@ def key(flow: Flow) -> Key:
 
 @dataclass(frozen=True)
 class Back:
-    """The needed flows that no rule of a set allows, each with the rules that might, or why there is none."""
+    """The needed flows that no rule of a set allows (of those that are handed back: as they were seen), each with the
+    rules that might, or why there is none."""
 
     blocked: Sequence[Flow]
     ground: Ground
@@ -90,11 +92,14 @@ class Back:
     def _named(self, flow: Flow) -> Endpoint:
         """The far side of a flow as the narrowest rule for it names it."""
         requirement = self.ground.known.get(flow.requirement or "")
-        by = Endpoint.parse(flow.by or flow.far)
-        if flow.host or requirement is None or by.kind not in ("tag", "address"):
-            return Endpoint.parse(flow.far)
+        by, seen = Endpoint.parse(flow.by or flow.far), Endpoint.parse(flow.seen)
+        if requirement is None or by.kind in ("any", "host", "url"):
+            return seen
+        if by.kind == "wildcard":
+            whole = by.is_concrete and not requirement.narrow
+            return by if whole and self._layer(flow, seen) == "network" else seen
         symbolic = by.kind == "address" or not names.is_on_firewall(by.text)
-        return Endpoint.parse(flow.far) if requirement.narrow and symbolic else by
+        return seen if requirement.narrow and symbolic else by
 
     def _rule(self, flow: Flow, end: Endpoint) -> Rule:
         layer, seen = self._layer(flow, end), flow.service

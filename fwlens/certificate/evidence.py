@@ -15,9 +15,12 @@ from fwlens.rule import TRANSPORT, Endpoint, Platform, Rule, Service
 from fwlens.tags import ServiceTags
 
 ANYWHERE: Final = "*"
-_KEYS: Final = ("platform", "inbound", "near", "host", "address", "service", "verdict", "said", "requirement", "by")
+_KEYS: Final = (
+    "platform", "inbound", "near", "host", "address", "service", "verdict", "said", "requirement", "by", "overruled",
+)  # fmt: skip
 Place = tuple[Platform, bool]
 """A platform, and whether inbound there."""
+BY_ADDRESS: Final = ("address", "tag")
 _ADMIN: Final = "/networkmanagers/"
 
 
@@ -27,7 +30,7 @@ class Flow:
 
     `ends` are the endpoints that name its far side: the host, every pattern above it, the address, every service tag of
     that. `documented` are the tags by which its document lets the same need through. `overruled` says that a security
-    admin rule denied it, which comes before every NSG rule.
+    admin rule denied it, which comes before every NSG rule: none lets it through.
     """
 
     platform: Platform
@@ -55,6 +58,12 @@ class Flow:
         return self.host or self.address or ""
 
     @property
+    def seen(self) -> str:
+        """The same as its document names it: by its address where that explains it and its name does not."""
+        by_address = self.by is not None and Endpoint.parse(self.by).kind in BY_ADDRESS
+        return self.address if by_address and self.address else self.far
+
+    @property
     def key(self) -> tuple[str, str, str]:
         """Source, destination and service, as an answer names a conversation."""
         ends = (self.far, self.near) if self.inbound else (self.near, self.far)
@@ -67,6 +76,7 @@ class Flow:
 def rows(matched: pl.DataFrame, platform: str | None) -> pl.DataFrame:
     """The distinct denied conversations of a MATCHED frame with two sides, for the plane that denied or another."""
     inbound = pl.col("direction") == "inbound"
+    at_nsg = pl.lit(platform == "nsg") if platform else pl.col("plane") == "nsg"
     return (
         matched.filter(pl.col("action") == "Deny")
         .select(
@@ -80,11 +90,10 @@ def rows(matched: pl.DataFrame, platform: str | None) -> pl.DataFrame:
             said=pl.col("cause").cast(pl.String),
             requirement="requirement",
             by="by",
-            overruled=pl.col("device").str.contains(_ADMIN, literal=True).fill_null(value=False),
+            overruled=pl.col("device").str.contains(_ADMIN, literal=True).fill_null(value=False) & at_nsg,
         )
         .filter(pl.col("near").is_not_null() & pl.any_horizontal(pl.col("host", "address").is_not_null()))
-        .group_by(_KEYS)
-        .agg(pl.col("overruled").any())
+        .unique()
         .sort(_KEYS, nulls_last=True)
     )
 
@@ -118,15 +127,14 @@ def flows(
         numbers = address.parse(found["address"]).drop_nulls()
         tagged = numbers.join(tags.of(numbers["number"]), on="number").group_by("text").agg("tag")
         of = {text: frozenset(f"tag:{name}" for name in names) for text, names in tagged.iter_rows()}
-    columns = found.select(*_KEYS, "overruled")
-    for platform, inbound, near, host, far, shown, verdict, said, requirement, by, overruled in columns.iter_rows():
+    for platform, inbound, near, host, far, shown, verdict, said, requirement, by, overruled in found.iter_rows():
         carried, need = Service.parse(shown), known.get(requirement or "")
         by_document = need is not None and verdict == "needed" and far is None
         documented = _documented(need, by, carried, region) if need is not None and by_document else ()
         yield Flow(
             platform, inbound, near, host, far, carried, verdict, said or "", requirement, by,
             ends=frozenset(_names(host)) | ({far} if far else set()) | of.get(far, frozenset()),
-            documented=frozenset(documented), overruled=overruled and platform == "nsg",
+            documented=frozenset(documented), overruled=overruled,
         )  # fmt: skip
 
 

@@ -32,13 +32,15 @@ class _Box(NamedTuple):
 def merged(rules: Sequence[Rule], *, dns_proxy: bool) -> int:
     """How many rules are left where pairs of them are made one, while nothing new is allowed and a plane can hold it.
 
-    Sets of more than a thousand rules are left as they are.
+    Names share no network rule with addresses and tags: Azure's portal has one type of destination per rule. Sets of
+    more than a thousand rules are left as they are.
     """
     if len(rules) > _MANY:
         return len(rules)
-    places: dict[tuple[str, str, str], list[Rule]] = {}
+    places: dict[tuple[str, str, str, bool], list[Rule]] = {}
     for rule in rules:
-        places.setdefault((rule.platform, rule.layer, rule.direction), []).append(rule)
+        by_name = rule.layer == "network" and any(end.kind == "host" for end in rule.destinations)
+        places.setdefault((rule.platform, rule.layer, rule.direction, by_name), []).append(rule)
     return sum(_left(list(_boxes(some)), dns_proxy=dns_proxy) for some in places.values())
 
 

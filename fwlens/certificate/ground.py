@@ -33,8 +33,8 @@ class Ground:
         found: dict[Place, dict[str, set[Service]]] = {}
         fars: dict[tuple[Place, str | None, str | None], set[str]] = {}
         for flow in self.needed:
-            fars.setdefault((flow.place, flow.requirement, flow.by), set()).add(flow.far)
-            found.setdefault(flow.place, {}).setdefault(flow.far, set()).add(flow.service)
+            fars.setdefault((flow.place, flow.requirement, flow.by), set()).add(flow.seen)
+            found.setdefault(flow.place, {}).setdefault(flow.seen, set()).add(flow.service)
         for (place, name, by), seen in fars.items():
             requirement, there = self.known.get(name or ""), found[place]
             if requirement is None:

@@ -10,9 +10,9 @@ from fwlens.certificate import certify
 from fwlens.match import match
 from fwlens.proof import Asked, Certificate
 from fwlens.recommend import Options, Recommendations, recommend, subnet
-from fwlens.rule import Rule
+from fwlens.rule import Conversation, Rule, Unsaid
 from tests.certificate.test_planes import AML, FW, NSG, rule
-from tests.plain import TAGS, Seen, frame, service_tags
+from tests.plain import NIGHT, TAGS, Seen, frame, service_tags
 
 KNOWN = load([Path(__file__).parent / "needs.yaml"]).requirements
 SNAPSHOT = service_tags({**TAGS, "Sql.WestEurope": ("203.0.113.224/28",), "Sql": ("203.0.113.224/27",)})
@@ -24,17 +24,23 @@ def said(seen: Sequence[Seen], asked: Asked = Asked()) -> Recommendations:
     return recommend(matched, KNOWN, platform=asked.platform, tags=SNAPSHOT, options=options)
 
 
-def proven(rules: Sequence[Rule | str], seen: Sequence[Seen], asked: Asked = Asked(), claim: int = 0) -> Certificate:
+def proven(
+    rules: Sequence[Rule | str],
+    seen: Sequence[Seen],
+    asked: Asked = Asked(),
+    claim: int = 0,
+    back: Sequence[Unsaid] = (),
+) -> Certificate:
     parsed = [each if isinstance(each, Rule) else rule(each) for each in rules]
     matched = match(frame(seen), KNOWN, tags=SNAPSHOT)
-    return certify(parsed, matched, KNOWN, tags=SNAPSHOT, asked=asked, lower_bound=claim)
+    return certify(parsed, matched, KNOWN, tags=SNAPSHOT, asked=asked, handed_back=back, lower_bound=claim)
 
 
 def assert_own_answer_holds(seen: Sequence[Seen], *rules: str, asked: Asked = Asked()) -> None:
     """The tool says these rules, and its certificate agrees."""
     answer = said(seen, asked)
     assert [f"{one.rule.platform} {one.rule}" for one in answer.rules] == list(rules)
-    found = proven([one.rule for one in answer.rules], seen, asked, answer.lower_bound)
+    found = proven([one.rule for one in answer.rules], seen, asked, answer.lower_bound, answer.unsaid)
     assert (found.faults, found.complete, found.sound, found.irredundant) == ((), True, True, True)
 
 
@@ -86,6 +92,63 @@ def test_a_network_that_a_document_names_is_one_as_a_pattern_is() -> None:
     assert (found.faults, found.proven, found.surplus) == ((), 1, 0)
     both = [*rules, f"{FW} network outbound 10.20.1.4 198.51.100.4 tcp/1000"]
     assert proven(both, seen).surplus == 0
+
+
+# Complete: handed back because it must be
+
+ADMIN = "/providers/microsoft.network/networkmanagers/m"
+
+
+def test_a_conversation_that_a_security_admin_rule_denied_as_well_as_an_nsg_is_both_allowed_and_handed_back() -> None:
+    seen = [Seen(ip="203.0.113.70", service="tcp/443", plane="nsg", device=device) for device in (None, ADMIN)]
+    allowed = f"{NSG} nsg outbound 10.20.1.4 tag:BatchNodeManagement.WestEurope tcp/443"
+    assert_own_answer_holds(seen, allowed)
+    told = "10.20.1.4 to 203.0.113.70 over tcp/443 stays blocked."
+    assert proven([allowed], seen).faults == (told,)
+    (back,) = said(seen).unsaid
+    idle = f"Rule {rule(allowed).id} is idle: no needed flow depends on it."
+    faults = proven([allowed], seen[1:], back=[back]).faults
+    assert faults == (f"Rule {rule(allowed).id} allows 1 combination that was not seen.", idle)
+
+
+def test_a_name_under_a_pattern_that_no_network_rule_holds_is_handed_back_also_with_dns_proxy() -> None:
+    """Of a host that a document names itself there is a rule."""
+    over = "udp/5831"
+    assert_own_answer_holds(
+        [Seen(host="q.tundra.westeurope.api.azureml.ms", service=over)], asked=Asked(dns_proxy=True)
+    )
+    host = "westeurope.tundra.azureml.ms"
+    allowed = f"{FW} network outbound 10.20.1.4 {host} {over}"
+    assert_own_answer_holds([Seen(host=host, service=over)], allowed, asked=Asked(dns_proxy=True))
+    flow = Conversation("10.20.1.4", host, over, "outbound", 1, NIGHT, NIGHT)
+    back = Unsaid(flow, "azure-firewall", "aml/compute-management", "a network rule holds no names")
+    assert proven([], [Seen(host=host, service=over)], Asked(dns_proxy=True), back=[back]).faults == (
+        f"10.20.1.4 to {host} over {over} is handed back and need not be: Azure Firewall can hold a rule for {host}, "
+        "and that allows nothing it must not.",
+    )
+
+
+def test_what_only_a_document_says_is_open_may_be_handed_back_where_its_own_rule_would_allow_too_much() -> None:
+    """The tag of the other way is open for another; an FQDN rule would open http/80 as well, which nobody documents."""
+    seen = [
+        Seen(host="x.t.example.net"),
+        Seen(ip="203.0.113.225", service="tcp/443"),
+        Seen(src="10.20.1.5", host="x.t.example.net", service="http/80"),
+    ]
+    open_ = f"{AML} service-tag outbound * tag:Sql.WestEurope tcp/443"
+    asked = Asked(AML, "WestEurope")
+    assert_own_answer_holds(seen, open_, asked=asked)
+    (back,) = said(seen, asked).unsaid
+    assert proven([open_], seen[:2], asked, back=[back]).faults == (
+        "10.20.1.4 to x.t.example.net over https/443 is handed back and need not be: the managed network can hold a rule "
+        "for x.t.example.net, and that allows nothing it must not.",
+    )
+
+
+def test_an_address_with_a_name_that_explains_nothing_is_an_address() -> None:
+    for platform, outcome in ((NSG, [f"{NSG} nsg outbound 10.20.1.4 10.20.5.8 tcp/1445"]), (AML, [])):
+        seen = [Seen(host="other.example", ip="10.20.5.8", service="tcp/1445")]
+        assert_own_answer_holds(seen, *outcome, asked=Asked(platform))  # type: ignore[arg-type]
 
 
 # Sound: documented over what carries it
@@ -227,6 +290,16 @@ def test_rules_of_two_tags_are_not_one_and_protocols_of_an_nsg_neither() -> None
     seen = [Seen(ip="203.0.113.70", service=over, plane="nsg") for over in ("tcp/443", "udp/443")]
     rules = [f"{NSG} nsg outbound 10.20.1.4 tag:BatchNodeManagement.WestEurope {over}/443" for over in ("tcp", "udp")]
     assert bounds(rules, seen, claim=2) == (2, ())
+
+
+def test_names_and_tags_share_no_network_rule() -> None:
+    """In Azure's portal a rule has one type of destination."""
+    seen = [Seen(ip="203.0.113.20", service="udp/5831"), Seen(host="westeurope.tundra.azureml.ms", service="udp/5831")]
+    rules = [
+        f"{FW} network outbound 10.20.1.4 {end} udp/5831"
+        for end in ("tag:AzureMachineLearning", "westeurope.tundra.azureml.ms")
+    ]
+    assert_own_answer_holds(seen, *rules, asked=Asked(dns_proxy=True))
 
 
 def test_a_product_that_a_network_rule_would_open_keeps_its_parts_apart() -> None:

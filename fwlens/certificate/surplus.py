@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_network
+from itertools import pairwise
 
 from fwlens.certificate.evidence import ANYWHERE, Flow, far_side, near_side
 from fwlens.certificate.ground import Ground
@@ -12,6 +13,9 @@ from fwlens.rule import Endpoint, Rule, Service
 Shown = list[dict[tuple[str, str, Service], int]]
 """Per rule what needed flows showed of it, (near address, far end as the rule names it, service), and how many
 combinations that is: a network that a document names is one as a pattern is, with all of its addresses."""
+
+
+_Span = tuple[int, int, tuple[Endpoint, ...]]
 
 
 def shown(ground: Ground, rules: Sequence[Rule], passing: Iterable[tuple[Flow, Sequence[Hit]]]) -> Shown:
@@ -47,16 +51,15 @@ def _allowed(rule: Rule) -> int:
 
 def in_all(rules: Sequence[Rule], seen: Shown) -> int:
     """Over all rules, what several of them allow counted once."""
-    opened: dict[tuple[object, ...], list[Endpoint]] = {}
+    opened: dict[tuple[object, ...], list[_Span]] = {}
     many: dict[tuple[object, ...], int] = {}
     every: dict[tuple[object, ...], int] = {}
     for rule, some in zip(rules, seen, strict=True):
         place = (rule.platform, rule.layer, rule.direction)
         for text, count in (unit for end in far_side(rule) for unit in units(end)):
             for each in rule.services:
-                for port in range(each.first, each.last + 1):
-                    opened.setdefault((*place, text, each.protocol, port), []).extend(near_side(rule))
-                    many[*place, text, each.protocol, port] = count
+                opened.setdefault((*place, text, each.protocol), []).append((each.first, each.last, near_side(rule)))
+                many[*place, text, each.protocol] = count
         every |= {(*place, *each): count for each, count in some.items()}
     whole: dict[tuple[object, ...], list[Endpoint]] = {}
     for key, count in every.items():
@@ -67,4 +70,13 @@ def in_all(rules: Sequence[Rule], seen: Shown) -> int:
         for key, count in every.items()
         if whole and count == 1
     )
-    return sum(size(ends) * many[key] for key, ends in opened.items()) - sum(every.values()) + twice
+    return sum(_joined(spans) * many[key] for key, spans in opened.items()) - sum(every.values()) + twice
+
+
+def _joined(spans: Sequence[_Span]) -> int:
+    """How many pairs of a port and an address there are in spans of ports, each with its near ends."""
+    cuts = sorted({first for first, _, _ in spans} | {last + 1 for _, last, _ in spans})
+    found = 0
+    for begin, end in pairwise(cuts):
+        found += (end - begin) * size(each for first, last, near in spans if first <= begin <= last for each in near)
+    return found

@@ -151,6 +151,15 @@ def test_an_address_with_a_name_that_explains_nothing_is_an_address() -> None:
         assert_own_answer_holds(seen, *outcome, asked=Asked(platform))  # type: ignore[arg-type]
 
 
+def test_all_ports_of_many_addresses_are_counted_and_never_listed() -> None:
+    """Two rules that overlap in ports and in sources: 2 x 4,096 x 65,535 and 1 x 4,096 x 1 more, less what was seen."""
+    wide = f"{NSG} nsg outbound 10.20.1.4/31 10.20.0.0/20 tcp/1-65535"
+    over = f"{NSG} nsg outbound 10.20.1.5,10.20.1.6 10.20.0.0/20 tcp/1445"
+    found = proven([wide, over], [Seen(ip="10.20.5.8", service="tcp/1445", plane="nsg")])
+    assert found.surplus == 2 * 4096 * 65535 + 4096 - 1
+    assert found.surplus_of == {rule(wide).id: 2 * 4096 * 65535 - 1, rule(over).id: 2 * 4096}
+
+
 # Sound: documented over what carries it
 
 

@@ -1,11 +1,11 @@
-"""Knows what can be proven about rules: the certificate of a night, the replay of another, a trial over days."""
+"""Knows what can be proven about rules: a night's certificate and what backs them, the replay of another, a trial."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from fwlens.rule import Network, Platform, Rule
+from fwlens.rule import Evidence, Network, Platform, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,21 @@ class Certificate:
     surplus_of: Mapping[str, int]
     faults: tuple[str, ...] = ()
     proven: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Backing:
+    """What logs give as reason for a rule, or for a conversation that is handed back.
+
+    `needs` are the needs that it is for, each with a conversation that has it, in words; `beside` are all that it lets
+    through or opens. `shown` is the evidence of `needs`, `around` that of all conversations from there that have one of
+    `beside`, as their documents may have asked for more than was seen; None where there are none.
+    """
+
+    needs: Mapping[str, str]
+    beside: frozenset[str]
+    shown: Evidence | None
+    around: Evidence | None
 
 
 class Missed(NamedTuple):

@@ -1,7 +1,7 @@
 """Knows the one way through: logs, flows, matches, recommendations, answer. What the command line and a night share."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,8 +12,7 @@ import polars as pl
 from fwlens import catalog, names, source
 from fwlens.answer import Answer, answer, as_text
 from fwlens.certificate import certify
-from fwlens.document import Document
-from fwlens.errors import FwlensError, plain
+from fwlens.errors import FwlensError
 from fwlens.flow import Span
 from fwlens.match import Choice, match, near
 from fwlens.proof import Asked, Certificate
@@ -230,45 +229,3 @@ def answered(ask: Ask, found: Matched) -> tuple[Answer, Recommendations]:
         with_allowed=ask.with_allowed,
     )
     return told, said
-
-
-def verified(document: Document, found: Matched) -> Certificate:
-    """Check the rules of a document against logs; what it says was asked for counts as asked for."""
-    certificate = certify(
-        [one.rule for one in document.recommendations],
-        found.rows,
-        found.catalog.requirements,
-        tags=found.tags,
-        asked=document.asked,
-        handed_back=document.handed_back,
-        lower_bound=document.lower_bound,
-    )
-    faults = (*_strangers(document, found), *_stale(document, certificate))
-    return replace(certificate, faults=(*certificate.faults, *faults))
-
-
-def _strangers(document: Document, found: Matched) -> Iterator[str]:
-    """Needs that rules cite and the catalogue does not have."""
-    known = {one.id for one in found.catalog.requirements}
-    for one in document.recommendations:
-        for name in sorted({each.id for each in one.citations} - known):
-            yield f"Rule {one.rule.id} cites {plain(name)}, and the catalogue has no such need."
-
-
-def _stale(document: Document, found: Certificate) -> Iterator[str]:
-    """What the certificate of a document says and this check does not find so."""
-    claims = document.claims
-    for name in ("complete", "sound", "irredundant"):  # where it says more than holds, a fault says why already
-        if getattr(claims, name) is False and getattr(found, name):
-            yield f"The certificate is stale: it says that the set is not {name}, and it is."
-    if claims.rules is not None and claims.rules != found.rules:
-        yield f"The number of rules is stale: it says {claims.rules:,}, and it is {found.rules:,}."
-    if 0 < document.lower_bound < found.proven:
-        needed = "1 rule is needed" if found.proven == 1 else f"{found.proven} rules are needed"
-        yield f"The lower bound is stale: it says {document.lower_bound}, and at least {needed}."
-    if document.surplus is not None and document.surplus != found.surplus:
-        yield f"The surplus is stale: it says {document.surplus:,}, and it is {found.surplus:,}."
-    for name, count in found.surplus_of.items():
-        says = (claims.surplus_of or {}).get(name, count)
-        if says != count:
-            yield f"The surplus of rule {name} is stale: it says {says:,}, and it is {count:,}."

@@ -171,7 +171,7 @@ def test_verify_says_when_the_service_tags_are_others_than_the_rules_rest_on(tmp
     night, logs = tmp_path / "night.json", tmp_path / "logs"
     night.write_bytes(fwlens("recommend", SAMPLES, "--format", "json").stdout)
     logs.mkdir()
-    for path in Path(SAMPLES).glob("[an]*"):
+    for path in Path(SAMPLES).glob("[anv]*"):
         (logs / path.name).write_bytes(path.read_bytes())
     begin = "fwlens: The rules rest on the service-tag file with change number 1, and this check"
     assert said("verify", str(night), str(logs))[::2] == (1, f"{begin} has none: pass it with --service-tags.\n")
@@ -278,7 +278,11 @@ def test_an_answer_of_a_part_of_its_logs_is_checked_against_that_part(tmp_path: 
         "check; --since and --until say otherwise.\n",
     )
     code, out, err = said("verify", str(answer), SAMPLES, "--since", "2026-11-20")
-    assert (code, " stays blocked." in " ".join(out.split()), err) == (1, True, "")
+    assert (code, " stays blocked." in " ".join(out.split()), " is stale: " in out) == (1, True, False)
+    assert err == (
+        "fwlens: These logs reach from 2026-11-20T22:01:00.125000Z to 2026-11-20T23:42:00.125000Z, and those of the answer "
+        "from 2026-11-20T22:01:00.125000Z to 2026-11-20T22:03:23.125000Z: its evidence is checked as a part of theirs.\n"
+    )
 
 
 def test_verify_accepts_the_answer_and_rejects_it_once_a_rule_is_gone(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ ARROWS: dict[str, set[str]] = {
     "report": NOUNS | {"answer", "diff"},
     "run": NOUNS | {"answer", "catalog", "certificate", "match", "recommend", "source", "twin"},
     "hints": NOUNS | {"answer", "match", "run"},
+    "verify": NOUNS | {"answer", "certificate", "run"},
     "scale": {"errors", "flow", "ledger", "source"},
     "lasting": NOUNS | {"answer", "certificate", "match", "run"},
     "night": NOUNS | {"answer", "emit", "hints", "lasting", "match", "report", "run", "source"},
@@ -67,7 +68,7 @@ ARROWS: dict[str, set[str]] = {
         "query",
         "report",
     }
-    | {"run", "scale", "source", "store", "table", "twin"},
+    | {"run", "scale", "source", "store", "table", "twin", "verify"},
 }
 
 # Libraries that stay in their place; all others (polars, the standard library) are free.

@@ -12,20 +12,22 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 import polars as pl
 
 from fwlens.certificate import surplus
 from fwlens.certificate.back import Back, key, key_of
+from fwlens.certificate.backed import of_flows, of_rules
 from fwlens.certificate.bound import fooling
-from fwlens.certificate.evidence import Flow, flows, reachable, rows
+from fwlens.certificate.evidence import Flow, flows, reachable, rows, weights
 from fwlens.certificate.fewer import merged
 from fwlens.certificate.ground import Ground
 from fwlens.certificate.opening import openings
 from fwlens.certificate.passing import Hit, Passing
 from fwlens.certificate.planes import NAMED, breaches
 from fwlens.certificate.spare import repeated, spare
-from fwlens.proof import Asked, Certificate, Missed, Replay
+from fwlens.proof import Asked, Backing, Certificate, Missed, Replay
 from fwlens.requirement import Requirement
 from fwlens.rule import Rule, Unsaid
 from fwlens.tags import ServiceTags
@@ -53,6 +55,25 @@ def certify(
     others = found.filter(~is_needed)
     bad = tuple(flows(reachable(others, check.possible, tags), known, tags, asked.region))
     return check.certificate(bad, lower_bound)
+
+
+def backing(
+    rules: Sequence[Rule],
+    matched: pl.DataFrame,
+    requirements: Iterable[Requirement],
+    *,
+    tags: ServiceTags | None = None,
+    asked: Asked = Asked(),
+    handed_back: Iterable[Unsaid] = (),
+    cited: Mapping[Rule, frozenset[str]] = MappingProxyType({}),
+) -> tuple[tuple[Backing, ...], tuple[Backing, ...]]:
+    """What backs each rule, which is said to be for the needs that are `cited`, and each conversation that is handed
+    back (those of one platform, direction, ends and service together)."""
+    known = {requirement.id: requirement for requirement in requirements}
+    found = rows(matched, asked.platform).filter(pl.col("verdict") == "needed")
+    needed = tuple(flows(found, known, tags, asked.region))
+    check = _Check(tuple(rules), needed, known, asked, tuple(handed_back))
+    return check.backing(cited, weights(matched, asked.platform))
 
 
 def replay(
@@ -115,6 +136,21 @@ class _Check:
             unused=unused,
         )
 
+    def backing(
+        self, cited: Mapping[Rule, frozenset[str]], weights: pl.DataFrame
+    ) -> tuple[tuple[Backing, ...], tuple[Backing, ...]]:
+        """What backs the rules, and what is handed back. `weights` say what logs show of each needed flow."""
+        of = dict(zip(self.rules, of_rules(self._ground, self._passing, cited, weights), strict=True))
+        blocked = set(self._back.blocked)
+        places = {each: number for number, each in enumerate(dict.fromkeys(map(key_of, self.handed_back)))}
+        left = (
+            (places[key(flow)], row, flow)
+            for row, flow in enumerate(self.needed)
+            if key(flow) in places and flow in blocked
+        )
+        back = of_flows(left, len(places), weights)
+        return tuple(of[rule] for rule in self.given), tuple(back[places[key_of(one)]] for one in self.handed_back)
+
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """The rules, each once."""
@@ -144,7 +180,7 @@ class _Check:
         """All that rules are there for: needed flows, and what documents open where that was asked for."""
         yield from self._hits
         if self.asked.documented:
-            yield from openings(self._ground, self._passing)
+            yield from (hits for _, hits in openings(self._ground, self._passing))
 
     @cached_property
     def _shown(self) -> surplus.Shown:

@@ -75,11 +75,37 @@ class Flow:
 
 def rows(matched: pl.DataFrame, platform: str | None) -> pl.DataFrame:
     """The distinct denied conversations of a MATCHED frame with two sides, for the plane that denied or another."""
+    return _conversations(matched, platform).select(_KEYS).unique().sort(_KEYS, nulls_last=True).collect()
+
+
+def weights(matched: pl.DataFrame, platform: str | None) -> pl.DataFrame:
+    """What logs show of each of the needed `rows`, in the same order: `flows`, `events`, `first_seen`, `last_seen`,
+    `devices`, `denied_by`."""
+    named = pl.col("rule").filter(pl.col("cause") == "deny rule")
+    return (
+        _conversations(matched.filter(pl.col("verdict") == "needed"), platform)
+        .group_by(_KEYS)
+        .agg(
+            flows=pl.len(),
+            events=pl.col("events").sum(),
+            first_seen=pl.col("first_seen").min(),
+            last_seen=pl.col("last_seen").max(),
+            devices=pl.col("device").drop_nulls().unique(),
+            denied_by=named.drop_nulls().unique(),
+        )
+        .sort(_KEYS, nulls_last=True)
+        .drop(_KEYS)
+        .collect()
+    )
+
+
+def _conversations(matched: pl.DataFrame, platform: str | None) -> pl.LazyFrame:
     inbound = pl.col("direction") == "inbound"
     at_nsg = pl.lit(platform == "nsg") if platform else pl.col("plane") == "nsg"
     return (
-        matched.filter(pl.col("action") == "Deny")
-        .select(
+        matched.lazy()
+        .filter(pl.col("action") == "Deny")
+        .with_columns(
             platform=pl.lit(platform) if platform else pl.col("plane").cast(pl.String),
             inbound=inbound,
             near=pl.when(inbound).then("dst_ip").otherwise("src_ip"),
@@ -88,13 +114,9 @@ def rows(matched: pl.DataFrame, platform: str | None) -> pl.DataFrame:
             service=service(pl.col("protocol"), pl.col("dst_port")),
             verdict=pl.col("verdict").cast(pl.String),
             said=pl.col("cause").cast(pl.String),
-            requirement="requirement",
-            by="by",
             overruled=pl.col("device").str.contains(_ADMIN, literal=True).fill_null(value=False) & at_nsg,
         )
         .filter(pl.col("near").is_not_null() & pl.any_horizontal(pl.col("host", "address").is_not_null()))
-        .unique()
-        .sort(_KEYS, nulls_last=True)
     )
 
 

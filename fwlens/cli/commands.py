@@ -1,5 +1,6 @@
 """Knows the commands, with the words that --help says of them."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -240,7 +241,8 @@ def verify(
     Exits with 1 if anything is wrong. Example: fwlens verify recommendations.json insights-logs/
     """
     from fwlens import document as documents
-    from fwlens import hints, run, table
+    from fwlens import hints, table
+    from fwlens.verify import remarks, verified
 
     read = documents.read(document)
     if not (since or until):
@@ -259,19 +261,30 @@ def verify(
         False,
         afar,
     )
-    run.catalog_of(ask)  # a profile that the document has wrong is told before hours of logs are read
+    _prove(read.profiles, ask, document)
     found = matched_of(ask)
-    certificate = run.verified(read, found)
+    certificate = verified(read, found)
     none = (
         "No rules, and none could allow what is needed.\n"
         if read.handed_back
         else "No rules, and nothing that needs one.\n"
     )
     put((table.certificate(certificate, checked=True) or none).encode(), None)
-    tell(hints.other_tags(read, found) or hints.advice(found))
+    tell((*remarks(read, found), *(hints.other_tags(read, found) or hints.advice(found))))
     leave(found.flows)
     if certificate.faults:
         raise typer.Exit(1)
+
+
+def _prove(profiles: tuple[str, ...], ask: "Ask", document: Path) -> None:
+    """A profile that the document has wrong is told before hours of logs are read."""
+    from fwlens import run
+
+    known = run.catalog_of(replace(ask, profiles=()))
+    try:
+        run.prove_profiles(profiles, known)
+    except FwlensError as error:
+        raise FwlensError(f"{document}: asked: {error}") from None
 
 
 @app.command()

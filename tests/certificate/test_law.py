@@ -1,4 +1,5 @@
-"""A law over random nights: whatever the tool answers, its certificate holds, and a check of its JSON finds the same.
+"""A law over random nights: whatever the tool answers, its certificate holds, and a check of its JSON finds the same,
+of its rules as of their names, citations and evidence, and of the night.
 
 The nights are of needs that collide: patterns in patterns, hosts with two ports, protocols with ports, tags beside
 addresses, networks side by side; subnets that meet, lie in each other, or lie beside addresses that were seen.
@@ -6,6 +7,7 @@ addresses, networks side by side; subnets that meet, lie in each other, or lie b
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -17,14 +19,24 @@ from fwlens.catalog import load
 from fwlens.ledger import Ledger
 from fwlens.match import match
 from fwlens.source import Flows
+from fwlens.verify import verified
 from tests.certificate.test_sets import SNAPSHOT
-from tests.plain import Seen, frame
+from tests.plain import NIGHT, Seen, frame
 
 KNOWN = load([Path(__file__).parent / "needs.yaml"])
 
 _SOURCES = st.sampled_from(["10.20.1.0", "10.20.1.1", "10.20.1.2", "10.20.1.3", "10.20.1.4", "10.20.2.7", "fd10::4"])
 _PLANES = st.sampled_from(["azure-firewall", "azure-firewall", "nsg"])
-_CAUSES = st.sampled_from(["no rule"] * 9 + ["threat intelligence"])
+_CAUSES = st.sampled_from(["no rule"] * 7 + ["deny rule"] * 2 + ["threat intelligence"])
+_SHOWN = {
+    "cause": _CAUSES,
+    "rule": st.sampled_from([None, "DenyInternet", "pol / rc / deny"]),
+    "plane": _PLANES,
+    "device": st.sampled_from([None, None, "/fw/one", "/fw/two", "/providers/microsoft.network/networkmanagers/m"]),
+    "events": st.integers(1, 9),
+    "at": st.integers(0, 90).map(lambda minutes: NIGHT + timedelta(minutes=minutes)),
+}
+"""What evidence is made of."""
 _NAMED = st.builds(
     Seen,
     src=_SOURCES,
@@ -33,8 +45,7 @@ _NAMED = st.builds(
         "x.n.example.net", "y.n.example.net", "x.t.example.net", "pypi.org", "other.example",
     ]),
     service=st.sampled_from(["https/443"] * 3 + ["http/80", "http/443", "https/8787", "udp/443"]),
-    cause=_CAUSES,
-    plane=_PLANES,
+    **_SHOWN,
 )  # fmt: skip
 _BY_ADDRESS = st.builds(
     Seen,
@@ -44,8 +55,7 @@ _BY_ADDRESS = st.builds(
         "203.0.113.130", "10.20.5.8", "10.20.5.9", "fd10::9",
     ]),
     service=st.sampled_from(["tcp/1000", "tcp/1001", "udp/1000", "udp/1001", "tcp/443", "udp/443", "tcp/1445"]),
-    cause=_CAUSES,
-    plane=_PLANES,
+    **_SHOWN,
 )  # fmt: skip
 _INBOUND = st.builds(
     Seen,
@@ -53,7 +63,7 @@ _INBOUND = st.builds(
     ip=st.sampled_from(["10.20.1.1", "10.20.1.2"]),
     service=st.sampled_from(["tcp/44224", "tcp/29876"]),
     direction=st.just("inbound"),
-    plane=_PLANES,
+    **_SHOWN,
 )
 NIGHTS = st.lists(_NAMED | _BY_ADDRESS | _INBOUND, min_size=1, max_size=16)
 _SUBNETS = st.lists(
@@ -88,7 +98,7 @@ def test_the_answer_of_any_night_of_colliding_needs_is_accepted(seen: list[Seen]
     assert carried.faults == ()
     assert (carried.complete, carried.sound, carried.irredundant) == (True, True, True)
     assert carried.proven <= carried.lower_bound <= carried.rules
-    assert run.verified(document.parse(to_json(said), "night.json"), found) == carried
+    assert verified(document.parse(to_json(said), "night.json"), found) == carried
 
 
 @settings(max_examples=40)
@@ -104,4 +114,4 @@ def test_so_is_every_answer_in_fewer_rules_and_near_to_another_night(
             said, _ = run.answered(replace(near, at_most=count), found)
             carried = said.certificate
             assert (carried.rules, carried.surplus, carried.faults) == (count, surplus, ())
-            assert run.verified(document.parse(to_json(said), "night.json"), found) == carried
+            assert verified(document.parse(to_json(said), "night.json"), found) == carried

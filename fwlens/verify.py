@@ -1,0 +1,322 @@
+"""Knows whether what an answer's JSON says is so: its rules by the certificate, what stands beside them by the logs and
+the catalogue.
+
+What an answer does not say is no fault. What it says and is not so is one, also where more holds than it says: who
+edits rules mends what stands beside them, or takes it out.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Final, Literal
+
+import polars as pl
+from msgspec.structs import astuple
+
+from fwlens.answer import as_text, destination
+from fwlens.certificate import backing, certify
+from fwlens.document import Document, Listed, Said, Told
+from fwlens.errors import plain
+from fwlens.flow import service
+from fwlens.proof import Backing, Certificate
+from fwlens.requirement import Requirement
+from fwlens.rule import Evidence, Rule
+from fwlens.run import Matched
+
+Reach = Literal["same", "further", "other"]
+"""How the time that logs reach over is to that of an answer: the same, the answer's is a part of it, or it is not."""
+_Window = tuple[datetime | None, datetime | None]
+_JUDGED: Final = ("needed", "unexplained", "refused")
+_MOST: Final = 3
+
+
+def verified(document: Document, found: Matched) -> Certificate:
+    """Check a document against logs; what it says was asked for counts as asked for."""
+    rules, asked, back = [one.rule for one in document.recommendations], document.asked, document.handed_back
+    known, tags = found.catalog.requirements, found.tags
+    bound = document.lower_bound
+    proven = certify(rules, found.rows, known, tags=tags, asked=asked, handed_back=back, lower_bound=bound)
+    cited = {one.rule: frozenset(each.id for each in one.citations) for one in document.recommendations}
+    behind = backing(rules, found.rows, known, tags=tags, asked=asked, handed_back=back, cited=cited)
+    check = _Check(document, found, rules, *behind)
+    faults = (*check.beside_rules(), *check.beside_back(), *check.of_the_logs(), *check.of_the_set(proven))
+    return replace(proven, faults=(*proven.faults, *faults))
+
+
+def remarks(document: Document, found: Matched) -> Iterator[str]:
+    """What is no fault, and has to be known to read faults: rules under other names, logs that reach further."""
+    ids = {one.rule.id for one in document.recommendations}
+    for number, (one, told) in enumerate(zip(document.recommendations, document.told, strict=True)):
+        if told.name is not None and told.name not in ids:
+            called = plain(told.name)
+            yield f"recommendations[{number}] is called {called} in the file, and as it stands now it is {one.rule.id}."
+    if reach(document, found) == "further":
+        mine, its = _span(_window(found)), _span(document.claims.window or (None, None))
+        yield f"These logs reach {mine}, and those of the answer {its}: its evidence is checked as a part of theirs."
+
+
+def reach(document: Document, found: Matched) -> Reach:
+    """How the time of the logs is to that of a document; the same where it does not say, or where it counted allowed
+    flows too, which are not read here."""
+    says, (first, last) = document.claims.window, _window(found)
+    if says is None or says == (first, last) or {"working", "surplus"} & set(document.claims.verdicts):
+        return "same"
+    begin, end = says
+    return "further" if begin and end and first and last and first <= begin <= end <= last else "other"
+
+
+@dataclass(frozen=True)
+class _Check:
+    """A document, and what its rules and what it hands back are backed by."""
+
+    document: Document
+    found: Matched
+    rules: list[Rule]
+    behind: tuple[Backing, ...]
+    left: tuple[Backing, ...]
+
+    def beside_rules(self) -> Iterator[str]:
+        """What is wrong with the names, the citations and the evidence of rules."""
+        ids, names = set(self.ids), Counter(told.name for told in self.document.told)
+        for rule, told, behind in zip(self.rules, self.document.told, self.behind, strict=True):
+            if told.name not in (None, rule.id) and (told.name in ids or names[told.name] > 1):
+                called = plain(told.name or "")
+                mend = f"write {rule.id}, or leave the id out"
+                yield f"Rule {rule.id} is called {called} in the file, as another is: {mend}."
+            yield from self._citations(rule, told, behind)
+            stale = _unlike(told.evidence, behind, whole=self.reach == "same") if self.reach != "other" else ()
+            yield from _as_one(f"The evidence of rule {rule.id}", stale)
+
+    def beside_back(self) -> Iterator[str]:
+        """What is wrong with the needs and the evidence of what is handed back."""
+        every = zip(self.document.handed_back, self.document.told_back, self.left, strict=True)
+        entries: dict[str, tuple[Backing, list[Said]]] = {}
+        for one, told, left in every:
+            flow, need = one.flow, plain(one.requirement)
+            what = f"{flow.src_ip} to {flow.destination} over {flow.service} ({flow.direction}, {one.platform})"
+            entries.setdefault(what, (left, []))[1].append(told)
+            if one.requirement and left.needs and one.requirement not in left.needs:
+                it = ", ".join(sorted(left.needs))
+                yield f"The need of {what}, which is handed back, is stale: it says {need}, and it is {it}."
+        for what, (left, all_told) in entries.items():
+            if left.shown and self.reach != "other":
+                stale = _unlike(_together(all_told), left, whole=self.reach == "same")
+                yield from _as_one(f"The evidence of {what}, which is handed back,", stale)
+
+    def of_the_logs(self) -> Iterator[str]:
+        """What is wrong with the time and the counts of the whole answer."""
+        if self.reach == "other":
+            its, mine = _span(self.document.claims.window or (None, None)), _span(_window(self.found))
+            yield (
+                f"The answer is of other logs: they reached {its}, and these reach {mine}; so its counts are not "
+                "checked. Pass the logs that it was made from."
+            )
+            return
+        counted = self.found.rows.group_by("verdict").agg(pl.len(), pl.col("events").sum())
+        holds = {name: {"flows": flows, "events": events} for name, flows, events in counted.iter_rows()}
+        for name in _JUDGED:
+            says = self.document.claims.verdicts.get(name, {})
+            there = holds.get(name, {"flows": 0, "events": 0})
+            wrong = [_count(key, value, there[key], whole=self.reach == "same") for key, value in says.items()]
+            yield from _as_one(f"The count of what is {name}", filter(None, wrong))
+        for name in ("unexplained", "refused"):
+            listed = self.document.listed(name)
+            if listed is not None:
+                here = self.found.rows.filter(pl.col("verdict") == name)
+                yield from _as_one(f"The list of what is {name}", _misread(listed, here, whole=self.reach == "same"))
+
+    def of_the_set(self, proven: Certificate) -> Iterator[str]:
+        """What the certificate of the document says and this check does not find so."""
+        claims, bound = self.document.claims, self.document.lower_bound
+        for name in ("complete", "sound", "irredundant"):  # where it says more than holds, a fault says why already
+            if getattr(claims, name) is False and getattr(proven, name):
+                yield f"The certificate is stale: it says that the set is not {name}, and it is."
+        if claims.faults and not proven.faults:
+            yield f"The certificate is stale: it tells faults ({plain(claims.faults[0])}), and there are none."
+        if claims.rules is not None and claims.rules != proven.rules:
+            yield f"The number of rules is stale: it says {claims.rules:,}, and it is {proven.rules:,}."
+        needed = "1 rule is" if proven.proven == 1 else f"{proven.proven} rules are"
+        if bound < 0 or 0 < bound < proven.proven:
+            yield f"The lower bound is stale: it says {bound}, and at least {needed} needed."
+        if claims.proven is not None and not 0 <= claims.proven <= (bound or claims.proven):
+            yield f"What is proven is stale: it says {claims.proven}, and the lower bound is {bound}."
+        if self.document.surplus is not None and self.document.surplus != proven.surplus:
+            yield f"The surplus is stale: it says {self.document.surplus:,}, and it is {proven.surplus:,}."
+        for name, says in (claims.surplus_of or {}).items():
+            if name not in proven.surplus_of:
+                yield f"The surplus of {plain(name)} is stale: {self._not_there(name)}."
+            elif says != proven.surplus_of[name]:
+                holds = proven.surplus_of[name]
+                yield f"The surplus of rule {name} is stale: it says {says:,}, and it is {holds:,}."
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """The ids of the rules."""
+        return [rule.id for rule in self.rules]
+
+    @cached_property
+    def reach(self) -> Reach:
+        """How the time of the logs is to that of the document."""
+        return reach(self.document, self.found)
+
+    @cached_property
+    def _known(self) -> Mapping[str, Requirement]:
+        return {one.id: one for one in self.found.catalog.requirements}
+
+    def _citations(self, rule: Rule, told: Told, behind: Backing) -> Iterator[str]:
+        """Needs that a rule cites and is not for, or is for and does not cite; and how it cites them."""
+        if told.cited is None:
+            return
+        cited = Counter(str(each["id"]) for each in told.cited)
+        for name, times in sorted(cited.items()):
+            if name not in self._known:
+                yield f"Rule {rule.id} cites {_text(name)}, and the catalogue has no such need (--catalog adds some)."
+            elif name not in behind.beside:
+                yield f"Rule {rule.id} cites {name}, and no conversation that it allows has that need."
+            if times > 1:
+                yield f"Rule {rule.id} cites {plain(name)} {times} times, and once would do."
+        for name, conversation in sorted(behind.needs.items()):
+            if name not in cited and self.reach == "same":
+                yield f"Rule {rule.id} allows {conversation}, which has the need {name}, and does not cite that."
+        for each in told.cited:
+            if str(each["id"]) in self._known:
+                yield from _quoted(rule, each, self._known[str(each["id"])])
+
+    def _not_there(self, name: str) -> str:
+        """Why no rule has a name."""
+        now = [rule for rule, told in zip(self.ids, self.document.told, strict=True) if told.name == name]
+        if now:
+            return f"the rule that is called so in the file is {now[0]}; write that, or leave it out"
+        return "no rule of the set is that; leave it out"
+
+
+def _quoted(rule: Rule, says: Said, need: Requirement) -> Iterator[str]:
+    """What a citation says otherwise than the catalogue."""
+    one = need.citation
+    holds = {
+        "layer": one.basis,
+        "for": one.purpose,
+        "url": one.url,
+        "page": one.page,
+        "read_on": one.read_on,
+        "within": one.within,
+        "also": one.also,
+    }
+    for name, value in says.items():
+        if name != "id" and value != holds[name]:
+            yield (
+                f"Rule {rule.id} cites {one.id} with {name} {_text(value)}, and the catalogue has {_text(holds[name])}."
+            )
+
+
+def _unlike(says: Said, behind: Backing, *, whole: bool) -> Iterator[str]:
+    """What evidence says otherwise than logs, field by field; where they are not all the answer's (`whole`) it may say
+    less."""
+    shown, around = behind.shown, behind.around
+    for name in ("flows", "events"):
+        wrong = _count(name, says[name], getattr(shown, name) if shown else 0, whole=whole) if name in says else ""
+        if wrong:
+            yield wrong
+    if around is None:
+        return
+    inner = shown if shown and whole else None
+    yield from _when("first_seen", says, around.first_seen, inner.first_seen if inner else around.last_seen)
+    yield from _when("last_seen", says, inner.last_seen if inner else around.first_seen, around.last_seen)
+    for name in ("devices", "denied_by"):
+        if name in says:
+            yield from _which(name, says[name], around, inner)
+
+
+def _misread(listed: Sequence[Listed], here: pl.DataFrame, *, whole: bool) -> Iterator[str]:
+    """What is listed otherwise than logs show it, the first of it; where they are not all the answer's, what they do
+    not show at all."""
+    key = {"src_ip": pl.String, "destination": pl.String, "service": pl.String, "direction": pl.String}
+    says = pl.DataFrame([astuple(each) for each in listed], schema={**key, "events": pl.Int64}, orient="row")
+    holds = here.select(
+        "src_ip",
+        destination().alias("destination"),
+        service(pl.col("protocol"), pl.col("dst_port")).alias("service"),
+        pl.col("direction").cast(pl.String),
+        pl.col("events").cast(pl.Int64),
+    )
+    told, shown = (each.group_by(*key).agg(rows=pl.len(), events=pl.col("events").sum()) for each in (says, holds))
+    both = told.join(shown, on=list(key), how="full", coalesce=True, nulls_equal=True)
+    is_strange = pl.col("rows_right").is_null()
+    unlike = pl.struct("rows", "events").ne_missing(pl.struct(rows="rows_right", events="events_right"))
+    wrong = both.filter(unlike if whole else is_strange).sort(*key, nulls_last=True)
+    for source, goal, over, way, rows, events, _, holding in wrong.head(_MOST).iter_rows():
+        what = plain(f"{source} to {goal or 'an unknown host'} over {over} ({way})")
+        if holding is None:
+            yield f"it names {what}, which is not"
+        elif rows is None:
+            yield f"it leaves out {what}"
+        else:
+            yield f"events of {what} is {events:,}, and these logs show {holding:,}"
+    if wrong.height > _MOST:
+        yield f"and {wrong.height - _MOST:,} more"
+
+
+def _count(name: str, says: object, holds: int, *, whole: bool) -> str:
+    if says == holds or (not whole and isinstance(says, int) and 0 <= says <= holds):
+        return ""
+    return f"{name} is {says:,}, and these logs show {'' if whole else 'no more than '}{holds:,}"
+
+
+def _when(name: str, says: Said, earliest: datetime, latest: datetime) -> Iterator[str]:
+    when = says.get(name)
+    if isinstance(when, datetime) and not earliest <= when <= latest:
+        holds = earliest if when < earliest else latest
+        yield f"{name} is {as_text(when)}, and these logs show {as_text(holds)}"
+
+
+def _which(name: str, says: object, around: Evidence, inner: Evidence | None) -> Iterator[str]:
+    told = set(says) if isinstance(says, tuple) else set()
+    strange = told - set(getattr(around, name))
+    missing = set(getattr(inner, name)) - told if inner else set()
+    if strange:
+        yield f"{name} names {_some(strange)}, which these logs do not show"
+    if missing:
+        yield f"{name} leaves out {_some(missing)}"
+
+
+def _as_one(what: str, wrong: Iterable[str]) -> Iterator[str]:
+    """All that is wrong with one thing in one sentence."""
+    every = list(wrong)
+    if every:
+        yield f"{what} is stale: {'; '.join(every)}."
+
+
+def _together(told: list[Said]) -> Said:
+    """What entries for the same conversation say together; nothing of what one of them does not say."""
+    events = [each.get("events") for each in told]
+    found: dict[str, object] = {}
+    if None not in events:
+        found["events"] = sum(each for each in events if isinstance(each, int))
+    for name, pick in (("first_seen", 0), ("last_seen", -1)):
+        times = sorted(when for each in told if isinstance(when := each.get(name), datetime))
+        if len(times) == len(told):
+            found[name] = times[pick]
+    return found
+
+
+def _window(found: Matched) -> _Window:
+    first, last = found.rows.select(pl.col("first_seen").min(), pl.col("last_seen").max()).row(0)
+    return first, last
+
+
+def _span(window: _Window) -> str:
+    first, last = map(as_text, window)
+    return f"from {first} to {last}" if first and last else "over no flow"
+
+
+def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return _some(value) if value else "none"
+    return f"'{plain(str(value))}'"
+
+
+def _some(values: Iterable[object]) -> str:
+    texts = sorted(plain(str(value)) for value in values)
+    return ", ".join(texts[:_MOST]) + (f" and {len(texts) - _MOST} more" if len(texts) > _MOST else "")

@@ -191,8 +191,8 @@ def test_a_word_that_no_rule_may_hold_is_refused_with_the_place_of_its_rule(over
     ("asked", "why"),
     [
         ({"region": "atlantis"}, "'atlantis' is no Azure region that fwlens knows. Write the ARM name, such as westeurope."),
-        ({"subnets": ["10.0.0.4/24"]}, "10.0.0.4/24 has host bits set"),
-        ({"subnets": ["all"]}, "'all' does not appear to be an IPv4 or IPv6 network"),
+        ({"subnets": ["10.0.0.4/24"]}, "'10.0.0.4/24' is no subnet (10.0.0.4/24 has host bits set). Write a network such as 10.20.1.0/24."),
+        ({"subnets": ["all"]}, "'all' is no subnet ('all' does not appear to be an IPv4 or IPv6 network). Write a network such as 10.20.1.0/24."),
     ],
     ids=str,
 )  # fmt: skip

@@ -85,9 +85,10 @@ UNCITED = (
     f"Rule {WEB} allows 10.20.1.6 to b7c4e1f2.westeurope.batch.azure.com over https/443, which has the need aml/batch, "
     "and does not cite that."
 )
-BATCH = f"Rule {WEB} cites aml/batch with"
+CITES = f"Rule {WEB} cites aml/batch"
+BATCH = f"{CITES} with"
 EVIDENCE = f"The evidence of rule {WEB} is stale:"
-REFUSED = "10.20.1.7 to 198.51.100.67 over tcp/80 (outbound)"
+REFUSED = "10.20.1.7 to 198.51.100.67 over tcp/80 (outbound, azure-firewall, intrusion prevention)"
 
 FORGED: dict[str, tuple[Tampered, tuple[str, ...]]] = {
     # the set as a whole
@@ -200,11 +201,11 @@ FORGED: dict[str, tuple[Tampered, tuple[str, ...]]] = {
     ),
     "another basis": (cited(layer="vendor"), (f"{BATCH} layer 'vendor', and the catalogue has 'documented'.",)),
     "another day": (cited(read_on="2020-01-01"), (f"{BATCH} read_on '2020-01-01', and the catalogue has '2026-11-21'.",)),
-    "a wider need": (cited(within=["aml/all"]), (f"{BATCH} within aml/all, and the catalogue has none.",)),
+    "a wider need": (cited(within=["aml/all"]), (f"{CITES}, and within names aml/all, which the catalogue does not.",)),
     "further pages left out": (
         cited(also=[]),
         (
-            f"{BATCH} also none, and the catalogue has {LEARN}/batch/simplified-compute-node-communication, "
+            f"{CITES}, and also leaves out {LEARN}/batch/simplified-compute-node-communication, "
             f"{LEARN}/machine-learning/how-to-access-azureml-behind-firewall, {LEARN}/machine-learning/how-to-managed-network and 3 more.",
         ),
     ),
@@ -248,22 +249,48 @@ FORGED: dict[str, tuple[Tampered, tuple[str, ...]]] = {
         put("refused", 0, "destination", value=None),
         (
             f"The list of what is refused is stale: it leaves out {REFUSED}; "
-            "it names 10.20.1.7 to an unknown host over tcp/80 (outbound), which is not.",
+            "it names 10.20.1.7 to an unknown host over tcp/80 (outbound, azure-firewall, intrusion prevention), which is not.",
         ),
+    ),
+    "another cause of a refusal": (
+        put("refused", 0, "cause", value="no rule"),
+        (
+            f"The list of what is refused is stale: it leaves out {REFUSED}; "
+            "it names 10.20.1.7 to 198.51.100.67 over tcp/80 (outbound, azure-firewall, no rule), which is not.",
+        ),
+    ),
+    "a refusal at another time": (
+        put("refused", 0, "last_seen", value="tonight"),
+        (
+            f"The list of what is refused is stale: last_seen of {REFUSED} is no time, and these logs show "
+            "2026-11-20T23:41:00.125000Z.",
+        ),
+    ),
+    "a time of one of two that look alike": (
+        put("refused", 2, "first_seen", value="2026-11-20T23:40:30Z"),
+        (
+            "The list of what is refused is stale: a first_seen of 10.20.1.7 to update.malware.example over https/443 "
+            "(outbound, azure-firewall, threat intelligence) is another than these logs show.",
+        ),
+    ),
+    "a refusal twice": (
+        lambda answer: answer["refused"].append(answer["refused"][0]),
+        (f"The list of what is refused is stale: {REFUSED} is there 2 times, and these logs show 1.",),
     ),
     "fewer entries of a flow that nothing explains": (
         put("unexplained", 0, "events", value=1),
         (
-            "The list of what is unexplained is stale: events of 10.20.1.4 to 198.51.100.9 over tcp/22 (outbound) is 1, "
-            "and these logs show 15.",
+            "The list of what is unexplained is stale: events of 10.20.1.4 to 198.51.100.9 over tcp/22 (outbound, nsg, "
+            "deny rule) is 1, and these logs show 15.",
         ),
     ),
     "nothing unexplained": (
         put("unexplained", value=[]),
         (
-            "The list of what is unexplained is stale: it leaves out 10.20.1.4 to 192.0.2.5 over udp/123 (outbound); "
-            "it leaves out 10.20.1.4 to 198.51.100.9 over tcp/22 (outbound); "
-            "it leaves out 10.20.1.4 to 198.51.100.9 over tcp/25 (outbound); and 8 more.",
+            "The list of what is unexplained is stale: "
+            "it leaves out 10.20.1.4 to 192.0.2.5 over udp/123 (outbound, azure-firewall, no rule); "
+            "it leaves out 10.20.1.4 to 198.51.100.9 over tcp/22 (outbound, nsg, deny rule); "
+            "it leaves out 10.20.1.4 to 198.51.100.9 over tcp/25 (outbound, azure-firewall, no rule); and 8 more.",
         ),
     ),
     "a night that was longer": (
@@ -404,9 +431,9 @@ def test_allowed_flows_that_were_counted_too_say_nothing_of_the_time_of_what_was
 @pytest.mark.parametrize(
     ("value", "why"),
     [
-        ("none", "Expected `array | null`, got `str`"),
-        ([{}], "Object missing required field `src_ip` - at `$[0]`"),
-        ([{"src_ip": "a", "destination": "b", "service": "c", "direction": "inbound", "events": 2**63}], "Expected `int` <= 9223372036854775807 - at `$[0].events`"),
+        ("none", "refused: no conversation as an answer lists them (Expected `array`, got `str`)"),
+        ([{}], "refused[0]: no conversation as an answer lists them (Object missing required field `src_ip`)"),
+        ([{"src_ip": "a", "destination": "b", "service": "c", "direction": "inbound", "events": 2**63}], "refused[0]: no conversation as an answer lists them (Expected `int` <= 9223372036854775807 - at `$.events`)"),
     ],
 )  # fmt: skip
 def test_a_list_that_is_none_is_told(value: Any, why: str) -> None:
@@ -414,7 +441,7 @@ def test_a_list_that_is_none_is_told(value: Any, why: str) -> None:
     answer["refused"] = value
     with pytest.raises(FwlensError) as said:
         told(answer, found)
-    assert str(said.value) == f"What the answer lists as refused is no list of conversations ({why})."
+    assert str(said.value) == f"The answer: {why}."
 
 
 def test_a_name_and_its_addresses_are_needs_of_rules_of_their_own() -> None:

@@ -1,27 +1,25 @@
 """Knows how to read an answer's JSON (`fwlens.recommendations/1`) again, also one that a person has edited."""
 
 from codecs import BOM_UTF8
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Final
 
 import msgspec
 
 from fwlens import names
+from fwlens.document import shape
 from fwlens.errors import FwlensError, plain
 from fwlens.proof import Asked
 from fwlens.rule import (
-    Basis,
     Citation,
     Conversation,
-    Direction,
     Endpoint,
     Evidence,
-    Layer,
-    Platform,
+    Network,
     Recommendation,
     Rule,
     Service,
@@ -29,109 +27,8 @@ from fwlens.rule import (
 )
 
 SCHEMA: Final = "fwlens.recommendations/1"
-
-
 _NO_DAY: Final = date(1970, 1, 1)
 _NO_TIME: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class _Requirement(msgspec.Struct):
-    id: str
-    url: str | None = None
-    page: str | None = None
-    layer: Basis | None = None
-    read_on: date | None = None
-    purpose: str | None = msgspec.field(name="for", default=None)
-    within: tuple[str, ...] | None = None
-    also: tuple[str, ...] | None = None
-
-
-class _Evidence(msgspec.Struct):
-    flows: int | None = None
-    events: int | None = None
-    first_seen: datetime | None = None
-    last_seen: datetime | None = None
-    devices: tuple[str, ...] | None = None
-    denied_by: tuple[str, ...] | None = None
-
-
-class _Recommendation(msgspec.Struct):
-    platform: Platform
-    layer: Layer
-    direction: Direction
-    sources: tuple[str, ...]
-    destinations: tuple[str, ...]
-    services: tuple[str, ...]
-    id: str | None = None
-    requirements: tuple[_Requirement, ...] | None = None
-    evidence: _Evidence = msgspec.field(default_factory=_Evidence)
-    doubts: tuple[str, ...] = ()
-
-
-class _Flow(msgspec.Struct):
-    src_ip: str
-    destination: str
-    service: str
-    direction: Direction
-    events: int | None = None
-    first_seen: datetime | None = None
-    last_seen: datetime | None = None
-
-
-class _Unsaid(msgspec.Struct):
-    flow: _Flow
-    platform: Platform
-    why: str
-    requirement: str = ""
-
-
-class _Asked(msgspec.Struct):
-    platform: Platform | None = None
-    region: str | None = None
-    profiles: tuple[str, ...] = ()
-    breadth: Literal["observed", "documented"] = "observed"
-    subnets: tuple[str, ...] = ()
-    at_most: int | None = None
-    dns_proxy: bool = False
-    never_override: tuple[str, ...] = ()
-    since: datetime | None = None
-    until: datetime | None = None
-
-
-class _Certificate(msgspec.Struct):
-    complete: bool | None = None
-    sound: bool | None = None
-    irredundant: bool | None = None
-    rules: int | None = None
-    lower_bound: int = 0
-    proven: int | None = None
-    surplus: int | None = None
-    surplus_of: dict[str, int] | None = None
-    faults: tuple[str, ...] = ()
-
-
-class _Window(msgspec.Struct):
-    first_seen: datetime | None = None
-    last_seen: datetime | None = None
-
-
-class _Tally(msgspec.Struct):
-    flows: int | None = None
-    events: int | None = None
-
-
-class _Document(msgspec.Struct):
-    schema: str
-    recommendations: tuple[_Recommendation, ...]
-    unsaid: tuple[_Unsaid, ...] = ()
-    asked: _Asked = msgspec.field(default_factory=_Asked)
-    service_tags: int | None = None
-    certificate: _Certificate = msgspec.field(default_factory=_Certificate)
-    window: _Window | None = None
-    verdicts: dict[str, _Tally | None] = msgspec.field(default_factory=dict)
-    unexplained: msgspec.Raw = msgspec.Raw()
-    refused: msgspec.Raw = msgspec.Raw()
-
 
 Said = Mapping[str, object]
 """What stands in an object of JSON, by its names there; without what does not."""
@@ -154,16 +51,6 @@ class Claims:
     faults: tuple[str, ...] = ()
     window: tuple[datetime | None, datetime | None] | None = None
     verdicts: Mapping[str, Said] = field(default_factory=dict)
-
-
-class Listed(msgspec.Struct):
-    """A blocked conversation that is listed and has no rule."""
-
-    src_ip: str
-    destination: str | None
-    service: str
-    direction: Direction
-    events: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,16 +90,19 @@ class Document:
         """Whether names were asked for in network rules of a firewall."""
         return self.asked.dns_proxy
 
-    def listed(self, name: str) -> list[Listed] | None:
-        """What is listed as `unexplained` or `refused`, which may be a crowd; None where nothing says so. Raises
-        FwlensError for what is no such list."""
-        text = self.lists.get(name)
-        if not text:
-            return None
+    def is_listed(self, name: str) -> bool:
+        """Whether there is a list of what is `unexplained` or `refused`."""
+        return bytes(memoryview(self.lists.get(name, b""))[:5]) not in (b"", b"null")
+
+    def listed(self, name: str) -> Iterator[shape.Listed]:
+        """What is listed so, one by one, as it may be a crowd. Raises FwlensError for what is no such list."""
+        row, where = msgspec.json.Decoder(shape.Listed), name
         try:
-            return msgspec.json.decode(text, type=list[Listed] | None)
+            for number, each in enumerate(msgspec.json.decode(self.lists[name], type=list[msgspec.Raw])):
+                where = f"{name}[{number}]"
+                yield row.decode(each)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise FwlensError(f"What the answer lists as {name} is no list of conversations ({error}).") from None
+            raise FwlensError(f"The answer: {where}: no conversation as an answer lists them ({error}).") from None
 
     @property
     def unsaid(self) -> tuple[tuple[str, str, str, str], ...]:
@@ -235,7 +125,7 @@ def parse(data: bytes, name: str) -> Document:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:4]:
         raise FwlensError(f"{name}: the text is UTF-16 or the like, and JSON is read as UTF-8: save it again as that.")
     try:
-        document = msgspec.json.decode(data.removeprefix(BOM_UTF8), type=_Document)
+        document = msgspec.json.decode(data.removeprefix(BOM_UTF8), type=shape.Document)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise FwlensError(f"{name}: not an answer of `fwlens recommend --format json` ({error}).") from None
     if document.schema != SCHEMA:
@@ -246,15 +136,15 @@ def parse(data: bytes, name: str) -> Document:
         raise FwlensError(f"{name}: a time lies before or after all calendars once its zone is taken off.") from None
 
 
-def _document(document: _Document, name: str) -> Document:
+def _document(document: shape.Document, name: str) -> Document:
     asked = document.asked
     since, until = (when and _in_utc(when) for when in (asked.since, asked.until))
     if since and until and since >= until:
         raise FwlensError(f"{name}: asked: since {since.isoformat()} is not before until {until.isoformat()}.")
     try:
-        subnets = tuple(ip_network(text) for text in asked.subnets)
+        subnets = tuple(map(_subnet, asked.subnets))
         region = names.region(asked.region) if asked.region else None
-    except (ValueError, FwlensError) as error:
+    except FwlensError as error:
         raise FwlensError(f"{name}: asked: {error}") from None
     return Document(
         recommendations=tuple(
@@ -280,7 +170,14 @@ def _document(document: _Document, name: str) -> Document:
     )
 
 
-def _claims(document: _Document) -> Claims:
+def _subnet(text: str) -> Network:
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        raise FwlensError(f"{text!r} is no subnet ({error}). Write a network such as 10.20.1.0/24.") from None
+
+
+def _claims(document: shape.Document) -> Claims:
     claimed, window = document.certificate, document.window
     reach = (window.first_seen, window.last_seen) if window else (None, None)
     return Claims(
@@ -309,7 +206,7 @@ def _in_utc(when: datetime) -> datetime:
     return when.astimezone(UTC) if when.tzinfo else when.replace(tzinfo=UTC)
 
 
-def _handed_back(one: _Unsaid) -> Unsaid:
+def _handed_back(one: shape.Unsaid) -> Unsaid:
     seen = one.flow
     source, destination, over = map(plain, (seen.src_ip, seen.destination, seen.service))  # a check tells them
     first, last = (_in_utc(when or _NO_TIME) for when in (seen.first_seen, seen.last_seen))
@@ -317,7 +214,7 @@ def _handed_back(one: _Unsaid) -> Unsaid:
     return Unsaid(flow, one.platform, one.requirement, one.why)
 
 
-def _read(one: _Recommendation, place: str) -> Recommendation:
+def _read(one: shape.Recommendation, place: str) -> Recommendation:
     try:
         sources = sorted({Endpoint.parse(text) for text in one.sources}, key=lambda end: end.sort_key)
         destinations = sorted({Endpoint.parse(text) for text in one.destinations}, key=lambda end: end.sort_key)

@@ -6,30 +6,27 @@ edits rules mends what stands beside them, or takes it out.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import cached_property
 from typing import Final, Literal
 
 import polars as pl
-from msgspec.structs import astuple
 
-from fwlens.answer import as_text, destination
+from fwlens.answer import as_text
 from fwlens.certificate import backing, certify
-from fwlens.document import Document, Listed, Said, Told
+from fwlens.document import Document, Said, Told
 from fwlens.errors import plain
-from fwlens.flow import service
 from fwlens.proof import Backing, Certificate
 from fwlens.requirement import Requirement
-from fwlens.rule import Evidence, Rule
+from fwlens.rule import Rule
 from fwlens.run import Matched
+from fwlens.verify.evidence import Window, as_one, counted, some, together, unlike
+from fwlens.verify.listing import misread
 
 Reach = Literal["same", "further", "other"]
 """How the time that logs reach over is to that of an answer: the same, the answer's is a part of it, or it is not."""
-_Window = tuple[datetime | None, datetime | None]
 _JUDGED: Final = ("needed", "unexplained", "refused")
-_MOST: Final = 3
 
 
 def verified(document: Document, found: Matched) -> Certificate:
@@ -58,13 +55,17 @@ def remarks(document: Document, found: Matched) -> Iterator[str]:
 
 
 def reach(document: Document, found: Matched) -> Reach:
-    """How the time of the logs is to that of a document; the same where it does not say, or where it counted allowed
-    flows too, which are not read here."""
+    """How the time of the logs is to that of a document; the same where it does not say. Where it counted allowed flows
+    too, which are not read here, it may reach further."""
     says, (first, last) = document.claims.window, _window(found)
-    if says is None or says == (first, last) or {"working", "surplus"} & set(document.claims.verdicts):
+    if says is None or says == (first, last):
         return "same"
     begin, end = says
-    return "further" if begin and end and first and last and first <= begin <= end <= last else "other"
+    if not (begin and end and first and last):
+        return "other"
+    if {"working", "surplus"} & set(document.claims.verdicts) and begin <= first <= last <= end:
+        return "same"
+    return "further" if first <= begin <= end <= last else "other"
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,7 @@ class _Check:
                 mend = f"write {rule.id}, or leave the id out"
                 yield f"Rule {rule.id} is called {called} in the file, as another is: {mend}."
             yield from self._citations(rule, told, behind)
-            stale = _unlike(told.evidence, behind, whole=self.reach == "same") if self.reach != "other" else ()
-            yield from _as_one(f"The evidence of rule {rule.id}", stale)
+            yield from as_one(f"The evidence of rule {rule.id}", self._unlike(told.evidence, behind))
 
     def beside_back(self) -> Iterator[str]:
         """What is wrong with the needs and the evidence of what is handed back."""
@@ -101,9 +101,9 @@ class _Check:
                 it = ", ".join(sorted(left.needs))
                 yield f"The need of {what}, which is handed back, is stale: it says {need}, and it is {it}."
         for what, (left, all_told) in entries.items():
-            if left.shown and self.reach != "other":
-                stale = _unlike(_together(all_told), left, whole=self.reach == "same")
-                yield from _as_one(f"The evidence of {what}, which is handed back,", stale)
+            if left.shown:
+                stale = self._unlike(together(all_told), left)
+                yield from as_one(f"The evidence of {what}, which is handed back,", stale)
 
     def of_the_logs(self) -> Iterator[str]:
         """What is wrong with the time and the counts of the whole answer."""
@@ -114,18 +114,17 @@ class _Check:
                 "checked. Pass the logs that it was made from."
             )
             return
-        counted = self.found.rows.group_by("verdict").agg(pl.len(), pl.col("events").sum())
-        holds = {name: {"flows": flows, "events": events} for name, flows, events in counted.iter_rows()}
+        tallies = self.found.rows.group_by("verdict").agg(pl.len(), pl.col("events").sum())
+        holds = {name: {"flows": flows, "events": events} for name, flows, events in tallies.iter_rows()}
         for name in _JUDGED:
             says = self.document.claims.verdicts.get(name, {})
             there = holds.get(name, {"flows": 0, "events": 0})
-            wrong = [_count(key, value, there[key], whole=self.reach == "same") for key, value in says.items()]
-            yield from _as_one(f"The count of what is {name}", filter(None, wrong))
+            wrong = [counted(key, value, there[key], whole=self.reach == "same") for key, value in says.items()]
+            yield from as_one(f"The count of what is {name}", filter(None, wrong))
         for name in ("unexplained", "refused"):
-            listed = self.document.listed(name)
-            if listed is not None:
-                here = self.found.rows.filter(pl.col("verdict") == name)
-                yield from _as_one(f"The list of what is {name}", _misread(listed, here, whole=self.reach == "same"))
+            if self.document.is_listed(name):
+                listed, here = self.document.listed(name), self.found.rows.filter(pl.col("verdict") == name)
+                yield from as_one(f"The list of what is {name}", misread(listed, here, whole=self.reach == "same"))
 
     def of_the_set(self, proven: Certificate) -> Iterator[str]:
         """What the certificate of the document says and this check does not find so."""
@@ -172,7 +171,7 @@ class _Check:
         cited = Counter(str(each["id"]) for each in told.cited)
         for name, times in sorted(cited.items()):
             if name not in self._known:
-                yield f"Rule {rule.id} cites {_text(name)}, and the catalogue has no such need (--catalog adds some)."
+                yield f"Rule {rule.id} cites '{plain(name)}', and the catalogue has no such need (--catalog adds some)."
             elif name not in behind.beside:
                 yield f"Rule {rule.id} cites {name}, and no conversation that it allows has that need."
             if times > 1:
@@ -183,6 +182,12 @@ class _Check:
         for each in told.cited:
             if str(each["id"]) in self._known:
                 yield from _quoted(rule, each, self._known[str(each["id"])])
+
+    def _unlike(self, says: Said, behind: Backing) -> Iterator[str]:
+        if self.reach == "same":
+            yield from unlike(says, behind)
+        elif self.reach == "further":
+            yield from unlike(says, behind, within=self.document.claims.window)
 
     def _not_there(self, name: str) -> str:
         """Why no rule has a name."""
@@ -204,119 +209,23 @@ def _quoted(rule: Rule, says: Said, need: Requirement) -> Iterator[str]:
         "within": one.within,
         "also": one.also,
     }
+    cites = f"Rule {rule.id} cites {one.id}"
     for name, value in says.items():
-        if name != "id" and value != holds[name]:
-            yield (
-                f"Rule {rule.id} cites {one.id} with {name} {_text(value)}, and the catalogue has {_text(holds[name])}."
-            )
+        there = holds.get(name, value)
+        if isinstance(value, tuple) and isinstance(there, tuple):
+            if strange := set(value) - set(there):
+                yield f"{cites}, and {name} names {some(strange)}, which the catalogue does not."
+            if missing := set(there) - set(value):
+                yield f"{cites}, and {name} leaves out {some(missing)}."
+        elif value != there:
+            yield f"{cites} with {name} '{plain(str(value))}', and the catalogue has '{there}'."
 
 
-def _unlike(says: Said, behind: Backing, *, whole: bool) -> Iterator[str]:
-    """What evidence says otherwise than logs, field by field; where they are not all the answer's (`whole`) it may say
-    less."""
-    shown, around = behind.shown, behind.around
-    for name in ("flows", "events"):
-        wrong = _count(name, says[name], getattr(shown, name) if shown else 0, whole=whole) if name in says else ""
-        if wrong:
-            yield wrong
-    if around is None:
-        return
-    inner = shown if shown and whole else None
-    yield from _when("first_seen", says, around.first_seen, inner.first_seen if inner else around.last_seen)
-    yield from _when("last_seen", says, inner.last_seen if inner else around.first_seen, around.last_seen)
-    for name in ("devices", "denied_by"):
-        if name in says:
-            yield from _which(name, says[name], around, inner)
-
-
-def _misread(listed: Sequence[Listed], here: pl.DataFrame, *, whole: bool) -> Iterator[str]:
-    """What is listed otherwise than logs show it, the first of it; where they are not all the answer's, what they do
-    not show at all."""
-    key = {"src_ip": pl.String, "destination": pl.String, "service": pl.String, "direction": pl.String}
-    says = pl.DataFrame([astuple(each) for each in listed], schema={**key, "events": pl.Int64}, orient="row")
-    holds = here.select(
-        "src_ip",
-        destination().alias("destination"),
-        service(pl.col("protocol"), pl.col("dst_port")).alias("service"),
-        pl.col("direction").cast(pl.String),
-        pl.col("events").cast(pl.Int64),
-    )
-    told, shown = (each.group_by(*key).agg(rows=pl.len(), events=pl.col("events").sum()) for each in (says, holds))
-    both = told.join(shown, on=list(key), how="full", coalesce=True, nulls_equal=True)
-    is_strange = pl.col("rows_right").is_null()
-    unlike = pl.struct("rows", "events").ne_missing(pl.struct(rows="rows_right", events="events_right"))
-    wrong = both.filter(unlike if whole else is_strange).sort(*key, nulls_last=True)
-    for source, goal, over, way, rows, events, _, holding in wrong.head(_MOST).iter_rows():
-        what = plain(f"{source} to {goal or 'an unknown host'} over {over} ({way})")
-        if holding is None:
-            yield f"it names {what}, which is not"
-        elif rows is None:
-            yield f"it leaves out {what}"
-        else:
-            yield f"events of {what} is {events:,}, and these logs show {holding:,}"
-    if wrong.height > _MOST:
-        yield f"and {wrong.height - _MOST:,} more"
-
-
-def _count(name: str, says: object, holds: int, *, whole: bool) -> str:
-    if says == holds or (not whole and isinstance(says, int) and 0 <= says <= holds):
-        return ""
-    return f"{name} is {says:,}, and these logs show {'' if whole else 'no more than '}{holds:,}"
-
-
-def _when(name: str, says: Said, earliest: datetime, latest: datetime) -> Iterator[str]:
-    when = says.get(name)
-    if isinstance(when, datetime) and not earliest <= when <= latest:
-        holds = earliest if when < earliest else latest
-        yield f"{name} is {as_text(when)}, and these logs show {as_text(holds)}"
-
-
-def _which(name: str, says: object, around: Evidence, inner: Evidence | None) -> Iterator[str]:
-    told = set(says) if isinstance(says, tuple) else set()
-    strange = told - set(getattr(around, name))
-    missing = set(getattr(inner, name)) - told if inner else set()
-    if strange:
-        yield f"{name} names {_some(strange)}, which these logs do not show"
-    if missing:
-        yield f"{name} leaves out {_some(missing)}"
-
-
-def _as_one(what: str, wrong: Iterable[str]) -> Iterator[str]:
-    """All that is wrong with one thing in one sentence."""
-    every = list(wrong)
-    if every:
-        yield f"{what} is stale: {'; '.join(every)}."
-
-
-def _together(told: list[Said]) -> Said:
-    """What entries for the same conversation say together; nothing of what one of them does not say."""
-    events = [each.get("events") for each in told]
-    found: dict[str, object] = {}
-    if None not in events:
-        found["events"] = sum(each for each in events if isinstance(each, int))
-    for name, pick in (("first_seen", 0), ("last_seen", -1)):
-        times = sorted(when for each in told if isinstance(when := each.get(name), datetime))
-        if len(times) == len(told):
-            found[name] = times[pick]
-    return found
-
-
-def _window(found: Matched) -> _Window:
+def _window(found: Matched) -> Window:
     first, last = found.rows.select(pl.col("first_seen").min(), pl.col("last_seen").max()).row(0)
     return first, last
 
 
-def _span(window: _Window) -> str:
+def _span(window: Window) -> str:
     first, last = map(as_text, window)
     return f"from {first} to {last}" if first and last else "over no flow"
-
-
-def _text(value: object) -> str:
-    if isinstance(value, tuple):
-        return _some(value) if value else "none"
-    return f"'{plain(str(value))}'"
-
-
-def _some(values: Iterable[object]) -> str:
-    texts = sorted(plain(str(value)) for value in values)
-    return ", ".join(texts[:_MOST]) + (f" and {len(texts) - _MOST} more" if len(texts) > _MOST else "")

@@ -391,6 +391,20 @@ def test_a_rule_that_was_edited_is_told_under_both_its_names() -> None:
     )
 
 
+def test_what_is_believed_of_an_answer_is_told() -> None:
+    answer, found = asked("with a subnet")
+    answer["asked"] |= {
+        "platform": "nsg", "region": "westeurope", "profiles": ["training"], "subnets": ["10.20.1.0/24", "0.0.0.0/0"],
+        "breadth": "documented", "at_most": 99, "dns_proxy": True, "never_override": ["Keep", "\x1b[31m"],
+    }  # fmt: skip
+    read = document.parse(json.dumps(answer).encode(), "n")
+    assert tuple(remarks(read, found)) == (
+        "It is believed that this was asked for: --platform nsg, --region WestEurope, --profile training, "
+        "--subnet 10.20.1.0/24, --subnet 0.0.0.0/0, --breadth documented, --at-most 99, --dns-proxy, "
+        "--never-override 'Keep', --never-override '\N{REPLACEMENT CHARACTER}[31m'.",
+    )
+
+
 def test_logs_that_reach_further_than_those_of_an_answer_may_show_more() -> None:
     """And never less: an answer of the first hours is checked against the whole night."""
     _, found = asked()

@@ -71,7 +71,9 @@ def _both(one: _Box, other: _Box, allowed: dict[tuple[_Unit, Service], int]) -> 
         return None
     far, services = one.far | other.far, one.services | other.services
     if one.rule.layer == "network":  # its protocols with its ports
-        services = frozenset(Service(a.protocol, b.first, b.last) for a, b in product(services, services))
+        spans = {(each.first, each.last) for each in services}
+        protocols = {each.protocol for each in services}
+        services = frozenset(Service(name, *span) for name, span in product(protocols, spans))
     if any(near & ~allowed.get(column, 0) for column in product(far, services)):
         return None
     sources, destinations = (

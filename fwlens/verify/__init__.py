@@ -43,7 +43,10 @@ def verified(document: Document, found: Matched) -> Certificate:
 
 
 def remarks(document: Document, found: Matched) -> Iterator[str]:
-    """What is no fault, and has to be known to read faults: rules under other names, logs that reach further."""
+    """What is no fault, and has to be known beside faults: what was asked for, rules under other names, logs that reach
+    further."""
+    if options := list(_asked(document)):
+        yield f"It is believed that this was asked for: {', '.join(options)}."
     ids = {one.rule.id for one in document.recommendations}
     for number, (one, told) in enumerate(zip(document.recommendations, document.told, strict=True)):
         if told.name is not None and told.name not in ids:
@@ -52,6 +55,19 @@ def remarks(document: Document, found: Matched) -> Iterator[str]:
     if reach(document, found) == "further":
         mine, its = _span(_window(found)), _span(document.claims.window or (None, None))
         yield f"These logs reach {mine}, and those of the answer {its}: its evidence is checked as a part of theirs."
+
+
+def _asked(document: Document) -> Iterator[str]:
+    """What shapes the rules, as the options that ask for it."""
+    asked = document.asked
+    yield from [f"--platform {asked.platform}"] if asked.platform else ()
+    yield from [f"--region {asked.region}"] if asked.region else ()
+    yield from (f"--profile {plain(name)}" for name in document.profiles)
+    yield from (f"--subnet {subnet}" for subnet in asked.subnets)
+    yield from ["--breadth documented"] if asked.documented else ()
+    yield from [f"--at-most {asked.at_most}"] if asked.at_most is not None else ()
+    yield from ["--dns-proxy"] if asked.dns_proxy else ()
+    yield from (f"--never-override {plain(name)!r}" for name in document.never_override)
 
 
 def reach(document: Document, found: Matched) -> Reach:

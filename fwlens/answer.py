@@ -12,8 +12,9 @@ import polars as pl
 
 from fwlens.document import SCHEMA
 from fwlens.flow import VERDICTS, numbered, service
+from fwlens.flow import log as log_of
 from fwlens.ledger import Ledger
-from fwlens.proof import Certificate, Trial
+from fwlens.proof import Certificate, Log, Trial
 from fwlens.requirement import Note
 from fwlens.rule import Conversation, Platform, Recommendation, Rule, Unsaid
 
@@ -38,7 +39,8 @@ class Answer:
     """One run's answer. `unexplained` and `refused` are MATCHED rows (the first with `near`), most entries first.
 
     `verdicts` has no entry for `working` and `surplus` where allowed entries were only counted. `service_tags` is the
-    change number of the service-tag file that was used, `asked` the choices that shape the rules.
+    change number of the service-tag file that was used, `asked` the choices that shape the rules, `logs` which logs
+    gave rows.
     """
 
     first_seen: datetime | None
@@ -53,6 +55,7 @@ class Answer:
     service_tags: int | None
     certificate: Certificate
     asked: Mapping[str, Any]
+    logs: tuple[Log, ...] = ()
 
     @property
     def blocked(self) -> Tally:
@@ -94,7 +97,16 @@ def answer(
         service_tags=service_tags,
         certificate=certificate,
         asked=asked,
+        logs=tuple(_logs(matched, cited)),
     )
+
+
+def _logs(matched: pl.DataFrame, open_now: set[str]) -> Iterator[Log]:
+    """The logs that flows were in, with the needs that they showed to be denied."""
+    need = pl.col("requirement").filter((pl.col("verdict") == "needed") & pl.col("requirement").is_in(open_now))
+    there = matched.with_columns(log=log_of()).drop_nulls("log").group_by("log", "device")
+    for name, device, last, needs in there.agg(pl.col("last_seen").max(), need.unique()).sort("log", "device").rows():
+        yield Log(name, device, last, tuple(sorted(needs)))
 
 
 def _matters(note: Note, cited: set[str], platforms: set[Platform]) -> bool:
@@ -258,6 +270,7 @@ def json_of(answer: Answer) -> Iterator[bytes]:
         "unexplained": _Objects(answer.unexplained, [*common, cause, plane, *seen, pl.col("near")]),
         "refused": _Objects(answer.refused, [*common, cause, pl.col("rule"), plane, *seen]),
         "certificate": _certificate(answer.certificate),
+        "logs": [{**one._asdict(), "last_seen": as_text(one.last_seen)} for one in answer.logs],
         "notes": [{"id": note.id, "text": note.text, "url": note.page.url} for note in answer.notes],
     }
     return _written(document)

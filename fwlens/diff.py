@@ -13,9 +13,9 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from fwlens.answer import Answer
+from fwlens.answer import Answer, as_text
 from fwlens.document import Document
-from fwlens.proof import Lasting, Why
+from fwlens.proof import UNKNOWN, Lasting, Why
 from fwlens.rule import Recommendation
 
 SCHEMA: Final = "fwlens.diff/1"
@@ -24,10 +24,11 @@ _MOST: Final = 200
 Documented = Mapping[str, tuple[str, ...]]
 """Every need that the catalogue has today, with the addresses of the pages that state it."""
 RuleState = Literal[
-    "new", "still open", "changed", "replaced", "resolved", "no longer documented", "no longer recommended"
+    "new", "still open", "changed", "replaced", "resolved", "not known", "no longer documented", "no longer recommended"
 ]
 """`changed` is a new rule for needs that were all open before. Of old ones, `replaced` is one of whose conversations
-all that are denied are met by others of its platform now, `resolved` one that no denied conversation would use."""
+all that are denied are met by others of its platform now, `resolved` one that no denied conversation would use, and
+`not known` one that rests on a log of which nothing was read since."""
 
 REASONS: Final[Mapping[Why, str]] = {
     "asked": "denied still, but asked for otherwise",
@@ -35,6 +36,8 @@ REASONS: Final[Mapping[Why, str]] = {
     "unexplained": "denied still, but no need explains it now",
     "explained": "denied still, and another need explains it",
     "tags": "perhaps denied still: other service tags than then",
+    "unread": "not known: no row of the log that showed it was read since",
+    "counted": "not known: allowed entries are only counted, not whose they are (--with-allowed tells)",
 }
 
 
@@ -49,7 +52,7 @@ class Undocumented:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A need that was open and is not recommended for any more, though it is denied or may be, and why."""
+    """A need that was open and is not recommended for any more, though it is not resolved, and why."""
 
     need: str
     why: Why
@@ -71,8 +74,8 @@ class Otherwise:
 class Diff:
     """Rules by their ids, and needs by theirs; rules in the order of the answers, needs sorted.
 
-    `disappeared` are the needs that are not open any more: `resolved` (not denied in the window), `undocumented` and
-    `dropped`. `otherwise` is what was asked for otherwise.
+    `disappeared` are the needs that are not open any more: `resolved` (not denied in the window), `undocumented`,
+    `dropped` (denied, or perhaps) and `unknown` (their logs were not read). `otherwise` is what was asked otherwise.
     """
 
     new: tuple[Recommendation, ...]
@@ -83,13 +86,14 @@ class Diff:
     stayed: tuple[str, ...]
     undocumented: tuple[Undocumented, ...] = ()
     dropped: tuple[Dropped, ...] = ()
+    unknown: tuple[Dropped, ...] = ()
     otherwise: tuple[Otherwise, ...] = ()
     lasting: Lasting | None = None
 
     @property
     def resolved(self) -> tuple[str, ...]:
-        """Needs that were open, are documented as they were, and were not denied in the window."""
-        lost = {one.need for one in self.undocumented} | {one.need for one in self.dropped}
+        """Needs that were open, are documented as they were, and were not denied in the window, as their logs say."""
+        lost = {one.need for one in self.undocumented} | {one.need for one in (*self.dropped, *self.unknown)}
         return tuple(need for need in self.disappeared if need not in lost)
 
     @property
@@ -109,9 +113,11 @@ class Diff:
             return "no longer documented"
         if self.lasting is None:
             return "replaced" if needs & {*self.stayed, *self.appeared} else "resolved"
-        if old.rule.id in self.lasting.met:
-            return "replaced"
-        return "no longer recommended" if old.rule.id in self.lasting.used else "resolved"
+        if old.rule.id in self.lasting.used - self.lasting.met:
+            return "no longer recommended"
+        if old.rule.id in self.lasting.unknown:
+            return "not known"
+        return "replaced" if old.rule.id in self.lasting.met else "resolved"
 
 
 def diff(
@@ -127,10 +133,12 @@ def diff(
     ids_now, ids_then = {one.rule.id for one in now}, {one.rule.id for one in then}
     needs_now = needs_of(now) | {one.requirement for one in answer.unsaid}
     needs_then = needs_of(then) | set(earlier.unsaid_needs if earlier else ())
+    needs_then |= {need for log in (earlier.logs if earlier else ()) for need in log.unknown}
     left = tuple(sorted(needs_then - needs_now))
     undocumented = () if documented is None else tuple(_undocumented(left, then, documented))
     told = {one.need for one in undocumented}
     why = lasting.needs if lasting else {}
+    lasts = tuple(Dropped(need, why[need]) for need in left if need in why and need not in told)
     return Diff(
         new=tuple(one for one in now if one.rule.id not in ids_then),
         gone=tuple(one for one in then if one.rule.id not in ids_now),
@@ -139,7 +147,8 @@ def diff(
         disappeared=left,
         stayed=tuple(sorted(needs_now & needs_then)),
         undocumented=undocumented,
-        dropped=tuple(Dropped(need, why[need]) for need in left if need in why and need not in told),
+        dropped=tuple(one for one in lasts if one.why not in UNKNOWN),
+        unknown=tuple(one for one in lasts if one.why in UNKNOWN),
         otherwise=tuple(_otherwise(answer, earlier)) if earlier else (),
         lasting=lasting,
     )
@@ -206,7 +215,12 @@ def to_json(found: Diff, *, earlier: str | None, run: str) -> bytes:
             "resolved": found.resolved,
             "undocumented": found.undocumented,
             "dropped": found.dropped,
+            "unknown": found.unknown,
         },
+        "silent": [
+            {"name": log.name, "device": log.device, "last_seen": as_text(log.last_seen), "why": why}
+            for log, why in (found.lasting.silent if found.lasting else {}).items()
+        ],
         "rules": [_rule(state, one) for state, one in found.rules],
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"

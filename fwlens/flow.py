@@ -25,6 +25,11 @@ CAUSES: Final = pl.Enum(
 )
 VERDICTS: Final = pl.Enum(["needed", "unexplained", "refused", "working", "surplus"])
 
+APPLICATION: Final = "firewall application rules"
+NETWORK: Final = "firewall network rules"
+NAT: Final = "firewall nat rules"
+NSG: Final = "nsg flows"
+
 _FLOW: Final[Columns] = {
     "first_seen": TIME,
     "last_seen": TIME,
@@ -286,6 +291,18 @@ def numbered(frame: pl.DataFrame) -> pl.DataFrame:
 def empty() -> pl.DataFrame:
     """The Flow frame without rows."""
     return pl.DataFrame(schema=FLOW)
+
+
+def log() -> pl.Expr:
+    """Which log tells of a flow, as each may be sent or not: that of an NSG, or that of what the application or network
+    rules of a firewall decided; null for what its threat intelligence and intrusion prevention did."""
+    by_name, feature = ["http", "https", "mssql"], ["threat intelligence", "intrusion prevention"]
+    return (
+        pl.when(pl.col("plane") == "nsg")
+        .then(pl.lit(NSG))
+        .when(~pl.col("cause").is_in(feature).fill_null(value=False))
+        .then(pl.when(pl.col("protocol").is_in(by_name)).then(pl.lit(APPLICATION)).otherwise(pl.lit(NETWORK)))
+    )
 
 
 def service(protocol: pl.Expr, port: pl.Expr) -> pl.Expr:

@@ -2,10 +2,11 @@
 
 An answer cites a need only where a rule or a reason stands for it, so that it cites one no more does not say that
 nothing of it was denied: it may have been asked for otherwise, be refused, or lie behind a service tag that nobody can
-look up. Here the conversations are asked instead: by the question of then, and by whether they would use its rules.
+look up. Here the conversations are asked instead: by the question of then, and by whether they would use its rules. And
+that nothing of it is denied says something only where the logs that showed it then are still read.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -17,8 +18,8 @@ from fwlens.certificate import replay
 from fwlens.certificate.evidence import ANYWHERE, far_side, near_atoms
 from fwlens.document import Document
 from fwlens.match import Choice, match
-from fwlens.proof import Lasting, Why
-from fwlens.rule import Endpoint, Rule
+from fwlens.proof import UNKNOWN, Lasting, Log, Why
+from fwlens.rule import Endpoint, Recommendation, Rule
 
 _EVERYWHERE: Final = (Endpoint.parse("0.0.0.0/0"), Endpoint.parse("::/0"))
 _WHY: Final[Mapping[str, Why]] = {"needed": "asked", "unexplained": "unexplained", "refused": "refused"}
@@ -29,14 +30,13 @@ def lasting(ask: run.Ask, found: run.Matched, told: Answer, earlier: Document) -
     """What the denied conversations of a window call for of an earlier answer. `told` is the answer of now.
 
     A need lasts where a denied conversation has it, asked as then; where one that no need of then explains would use a
-    rule that cites it; or where it was handed back, and is denied still.
+    rule that cites it; where it was handed back, and is denied still; or where a log that showed it is silent now.
     """
     denied = _denied(ask, found, earlier)
     cited = {one.rule.id: {each.id for each in one.citations} for one in earlier.recommendations}
     open_then = {*(need for needs in cited.values() for need in needs), *(need for *_, need in earlier.unsaid)}
     stay = {one.rule.id for one in told.recommendations}
-    open_now = {each.id for one in told.recommendations for each in one.citations}
-    open_now |= {one.requirement for one in told.unsaid}
+    open_now = _open(told)
     rules = [one.rule for one in earlier.recommendations if one.rule.id not in stay or cited[one.rule.id] - open_now]
     likely = _likely(denied, rules, found)
     is_strange, is_other = pl.col("requirement").is_null(), ~pl.col("requirement").is_in(sorted(open_then))
@@ -56,7 +56,62 @@ def lasting(ask: run.Ask, found: run.Matched, told: Answer, earlier: Document) -
             needs.setdefault(need, why)
     for need in _denied_still(earlier.unsaid, denied.filter(is_strange)):
         needs.setdefault(need, "unexplained")
-    return Lasting(needs, frozenset(used | unknown), frozenset(used - unknown - unmet))
+    silent, is_blind = dict(_silent(ask, found, earlier)), not (found.rows.height or found.flows.ledger.counted)
+    for why, names in (*((why, log.every) for log, why in silent.items()), ("unread", open_then if is_blind else ())):
+        for need in names:
+            needs.setdefault(need, why)
+    mute = {one.rule.id for one in earlier.recommendations if is_blind or any(_is_of(one, log) for log in silent)}
+    met = used - unknown - unmet
+    return Lasting(needs, frozenset(used | unknown), frozenset(met), frozenset(mute), silent)
+
+
+def _open(told: Answer) -> set[str]:
+    """The needs that are open in an answer."""
+    cited = {each.id for one in told.recommendations for each in one.citations}
+    return cited | {one.requirement for one in told.unsaid}
+
+
+def _silent(ask: run.Ask, found: run.Matched, earlier: Document) -> Iterator[tuple[Log, Why]]:
+    """The logs of then of which nothing was read now, and what is not known of their needs.
+
+    Where this window overlaps that of then, only what is later than then says that a log is still sent. Allowed entries
+    that are only counted do not say which device wrote them: they speak for a log where no other device is known to
+    write to it, or where their place is named after the device (as blobs are), and for none of several.
+    """
+    end = earlier.until or max((log.last_seen for log in earlier.logs), default=None)
+    overlaps = bool(ask.since and end and ask.since < end)
+    rows = found.rows.group_by("device", log=flow.log()).agg(pl.col("last_seen").max())
+    heard = {(name, device): last for device, name, last in rows.iter_rows()}
+    devices = {*heard, *((log.name, log.device) for log in earlier.logs)}
+    for log in earlier.logs:
+        last = heard.get((log.name, log.device))
+        if last and (last > log.last_seen or not overlaps):
+            continue
+        mine = [one for one in found.flows.ledger.counted if log.name in one.logs]
+        sure = [one for one in mine if one.logs == (log.name,) and (one.since or not overlaps)]
+        alone = sum(name == log.name for name, _ in devices) == 1
+        if not any(alone or (log.device or "\n") in one.path.lower() for one in sure):
+            yield log, "counted" if mine else "unread"
+
+
+def _is_of(one: Recommendation, log: Log) -> bool:
+    """Whether a rule rests on what a log showed."""
+    devices = one.evidence.devices
+    return any(each.id in log.every for each in one.citations) and (not devices or log.device in (None, *devices))
+
+
+def kept(told: Answer, last: Lasting, found: run.Matched) -> Answer:
+    """An answer that says of which logs of an earlier one nothing was read since, and which needs they showed: so that
+    the next knows what was never resolved."""
+    logs = {(log.name, log.device): log for log in told.logs}
+    known = {need.id for need in found.catalog.requirements}
+    still = {need for need, why in last.needs.items() if why in UNKNOWN} | _open(told)
+    for log in last.silent:
+        now = logs.get((log.name, log.device), log._replace(needs=()))
+        if needs := (known & still & log.every) - set(now.needs):
+            seen = max(now.last_seen, log.last_seen)
+            logs[log.name, log.device] = now._replace(last_seen=seen, unknown=tuple(sorted(needs)))
+    return replace(told, logs=tuple(sorted(logs.values(), key=lambda log: (log.name, log.device or ""))))
 
 
 def _denied(ask: run.Ask, found: run.Matched, earlier: Document) -> pl.DataFrame:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from typing import Final, NamedTuple
 
 ALLOWED: Final = "allowed: counted, not decoded (--with-allowed decodes it)"
 OUTSIDE: Final = "outside the "
@@ -30,13 +31,25 @@ class SetAside:
     first: str
 
 
+class Counted(NamedTuple):
+    """An input with allowed entries that were only counted: how many, in which logs (`flow.log`) they may stand, and
+    from when on some were written (UTC), where that is known."""
+
+    path: str
+    rows: int
+    logs: tuple[str, ...]
+    since: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """All inputs in the order of their paths, the reasons with the most rows first, and the tables that had rows."""
+    """All inputs in the order of their paths, the reasons with the most rows first, the tables that had rows, and the
+    inputs with allowed entries that were only counted."""
 
     inputs: tuple[Account, ...]
     set_aside: tuple[SetAside, ...]
     tables: tuple[str, ...] = ()
+    counted: tuple[Counted, ...] = ()
 
     @property
     def rows_read(self) -> int:
@@ -79,13 +92,21 @@ class Share:
     rows_used: int
     set_aside: tuple[tuple[str, int, int], ...]
     tables: frozenset[str] = frozenset()
+    logs: frozenset[str] = frozenset()
+
+    @property
+    def counted(self) -> tuple[Counted, ...]:
+        """Itself, if it has allowed entries that were only counted."""
+        rows = sum(rows for reason, rows, _ in self.set_aside if reason == ALLOWED)
+        return (Counted(self.path, rows, tuple(sorted(self.logs))),) if rows else ()
 
 
 def add_up(shares: Iterable[Share]) -> Ledger:
     """The ledger of all shares. Rows that a share lost are set aside as `UNACCOUNTED`: the sum always closes."""
-    accounts, reasons, tables = [], dict[str, list[tuple[int, str, int]]](), set[str]()
+    accounts, reasons, tables, counted = [], dict[str, list[tuple[int, str, int]]](), set[str](), list[Counted]()
     for share in sorted(shares, key=lambda share: share.path):
         tables |= share.tables
+        counted += share.counted
         aside = list(share.set_aside)
         missing = share.rows_read - share.rows_used - sum(rows for _, rows, _ in aside)
         if missing:
@@ -106,7 +127,18 @@ def add_up(shares: Iterable[Share]) -> Ledger:
         path, line = min((path, line) for _, path, line in places)
         entries.append(SetAside(reason, sum(rows for rows, _, _ in places), f"{path}:{line}" if line else path))
     ordered = sorted(entries, key=lambda entry: (-entry.rows, entry.reason))
-    return Ledger(tuple(accounts), tuple(ordered), tuple(sorted(tables)))
+    return Ledger(tuple(accounts), tuple(ordered), tuple(sorted(tables)), added(counted))
+
+
+def added(counted: Iterable[Counted]) -> tuple[Counted, ...]:
+    """The same with one entry for each path, in their order; when they were written is not told."""
+    every: dict[str, list[Counted]] = {}
+    for one in counted:
+        every.setdefault(one.path, []).append(one)
+    return tuple(
+        Counted(path, sum(one.rows for one in each), tuple(sorted({log for one in each for log in one.logs})))
+        for path, each in sorted(every.items())
+    )
 
 
 def together(ledgers: Iterable[Ledger]) -> Ledger:
@@ -115,8 +147,10 @@ def together(ledgers: Iterable[Ledger]) -> Ledger:
     An input that several of them name (a file read in pieces, a table in batches) has one account.
     """
     accounts, reasons, tables = dict[str, list[Account]](), dict[str, list[SetAside]](), set[str]()
+    counted: list[Counted] = []
     for ledger in ledgers:
         tables.update(ledger.tables)
+        counted += ledger.counted
         for account in ledger.inputs:
             accounts.setdefault(account.path, []).append(account)
         for entry in ledger.set_aside:
@@ -137,7 +171,7 @@ def together(ledgers: Iterable[Ledger]) -> Ledger:
         for reason, parts in reasons.items()
     ]
     ordered = sorted(entries, key=lambda entry: (-entry.rows, entry.reason))
-    return Ledger(tuple(inputs), tuple(ordered), tuple(sorted(tables)))
+    return Ledger(tuple(inputs), tuple(ordered), tuple(sorted(tables)), added(counted))
 
 
 def _place(first: str) -> tuple[str, int]:

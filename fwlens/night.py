@@ -11,7 +11,7 @@ from fwlens import emit, hints, run, source
 from fwlens.answer import Answer
 from fwlens.document import Document
 from fwlens.errors import FwlensError
-from fwlens.lasting import lasting
+from fwlens.lasting import kept, lasting
 from fwlens.match import match
 from fwlens.report import Artefact, Night, Source
 
@@ -48,6 +48,8 @@ def night_of(
     near those of the `earlier` answer."""
     before = tuple(one.rule for one in earlier.recommendations) if earlier else ()
     told, _ = run.answered(replace(ask, earlier=before), found)
+    last = lasting(ask, found, told, earlier) if earlier else None
+    told = kept(told, last, found) if last else told
     choice, every = ask.choice, found.catalog.requirements
     needs = choice.of(every)
     return Night(
@@ -65,7 +67,7 @@ def night_of(
         until=ask.until,
         earlier=earlier,
         earlier_name=earlier_name,
-        lasting=lasting(ask, found, told, earlier) if earlier else None,
+        lasting=last,
         artefacts=tuple(artefacts_of(told, place)),
         documented={need.id: tuple(page.url for page in (need.page, *need.also)) for need in every},
         slot=slot,

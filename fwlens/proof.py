@@ -1,9 +1,9 @@
 """Knows what can be proven about rules: a night's certificate and what backs them, the replay of another, a trial."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from fwlens.rule import Evidence, Network, Platform, Rule
 
@@ -82,20 +82,42 @@ class Replay:
     unused: tuple[Rule, ...] = ()
 
 
-Why = Literal["asked", "refused", "unexplained", "explained", "tags"]
-"""Why a need is open no more though it is denied: it was asked for otherwise, or is refused; no need explains what its
-rule would let through, or another one does; or its service tags are not known, and addresses are denied that they may
-hold."""
+class Log(NamedTuple):
+    """A log that gave rows: which (`flow.log`), the device that wrote it, when its last flow was seen (UTC), the needs
+    that it showed to be denied, and those that it showed earlier, of which nothing is known since it stopped."""
+
+    name: str
+    device: str | None
+    last_seen: datetime
+    needs: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def every(self) -> frozenset[str]:
+        """All needs that it ever showed and that nobody found to be resolved."""
+        return frozenset((*self.needs, *self.unknown))
+
+
+Why = Literal["asked", "refused", "unexplained", "explained", "tags", "unread", "counted"]
+"""Why a need is open no more though it is not resolved. It is denied: it was asked for otherwise, or is refused; no
+need explains what its rule would let through, or another one does. It may be denied: its service tags are not known,
+and addresses are denied that they may hold; nothing was read since of a log that showed it; or what was read of such
+logs are allowed entries, which are counted and not told apart by device."""
+UNKNOWN: Final[tuple[Why, ...]] = ("unread", "counted")
+"""Why nothing is known of a need now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lasting:
-    """What the denied conversations of a window still call for of an earlier answer: its needs, its rules by their ids
-    (those that would be used), and of these the ones of which the rules of now, of the same platform, meet all."""
+    """What is not resolved of an earlier answer: its needs, and its rules by their ids (those that denied conversations
+    would use, and of these the ones of which the rules of now, of the same platform, meet all); and what is not known:
+    the logs of then that are `silent`, with the reason, and the rules that rest on what these showed (`unknown`)."""
 
     needs: Mapping[str, Why]
     used: frozenset[str]
     met: frozenset[str]
+    unknown: frozenset[str] = frozenset()
+    silent: Mapping[Log, Why] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,14 @@ class AskedFor(Strict):
     until: datetime | None
 
 
+class Heard(Strict):
+    name: Literal["firewall application rules", "firewall network rules", "nsg flows"]
+    device: str | None
+    last_seen: datetime
+    needs: list[str]
+    unknown: list[str]
+
+
 class Reason(Strict):
     reason: str
     rows: int
@@ -188,6 +196,7 @@ class Document(Strict):
     unexplained: list[Unexplained]
     refused: list[Refused]
     certificate: Proven
+    logs: list[Heard]
     notes: list[Noted]
 
 
@@ -281,6 +290,8 @@ def test_the_sums_of_an_answer_close(choice: str) -> None:
     assert said.certificate.rules == len(said.recommendations) == len(said.certificate.surplus_of)
     assert set(said.certificate.surplus_of) == {one.id for one in said.recommendations}
     assert said.certificate.faults == []
+    cited = {each.id for one in said.recommendations for each in one.requirements}
+    assert {need for log in said.logs for need in log.needs} == cited | {one.requirement for one in said.unsaid}
 
 
 def test_allowed_entries_are_counted_either_way_and_judged_on_request_only() -> None:

@@ -47,9 +47,9 @@ def list_runs(config: Config = CONFIG, store: StorePlace = None, form: Format = 
     if form is Form.JSON:
         put(msgspec.json.format(msgspec.json.encode([_said(run) for run in runs]), indent=2) + b"\n", None)
         return
-    head = ("run", "state", "exit", "new", "open", "resolved", "dropped", "undocumented", "rows", "finished")
+    head = ("run", "state", "exit", "new", "open", "resolved", "unknown", "dropped", "undocumented", "rows", "finished")
     rows = [
-        (one.run, one.state, one.exit, one.new, one.open, one.resolved, one.dropped, one.undocumented,
+        (one.run, one.state, one.exit, one.new, one.open, one.resolved, one.unknown, one.dropped, one.undocumented,
          one.rows_read, clock(one.finished))
         for one in runs
     ]  # fmt: skip
@@ -80,7 +80,7 @@ def show_run(
         f"Run {one.run}: {one.state}, exit {one.exit}, fwlens {one.fwlens}.",
         f"Look-back from {clock(one.since)}, started {clock(one.started)}, finished {clock(one.finished)} UTC.",
         f"{one.rows_read:,} rows read, {one.rows_used:,} used.",
-        f"Needs: {one.new} new, {one.open} still open, {one.resolved} resolved, "
+        f"Needs: {one.new} new, {one.open} still open, {one.resolved} resolved, {one.unknown} not known, "
         f"{one.dropped} no longer recommended, {one.undocumented} no longer documented.",
         *(f"Fault: {text}" for text in one.told),
     ]
@@ -101,7 +101,7 @@ def _found(runs: "Sequence[Run]", run: str) -> "Run":
 
 def _said(run: "Run") -> dict[str, object]:
     names = ("run", "state", "exit", "until", "since", "started", "finished", "folder", "told", "rows_read",
-             "rows_used", "new", "open", "resolved", "dropped", "undocumented", "fwlens")  # fmt: skip
+             "rows_used", "new", "open", "resolved", "unknown", "dropped", "undocumented", "fwlens")  # fmt: skip
     return {name: getattr(run, name) for name in names}
 
 

@@ -13,7 +13,7 @@ import msgspec
 from fwlens import names
 from fwlens.document import shape
 from fwlens.errors import FwlensError, plain
-from fwlens.proof import Asked
+from fwlens.proof import Asked, Log
 from fwlens.rule import (
     Citation,
     Conversation,
@@ -66,7 +66,7 @@ class Told:
 @dataclass(frozen=True, slots=True)
 class Document:
     """The rules of an answer, what was asked for them and of which time (UTC), what they leave out with a reason, what
-    they claim, and which service-tag file (its change number) they rest on. For a check alone: `told` and `told_back`,
+    they claim, which service-tag file (its change number) they rest on, and which logs gave rows. For a check alone: `told` and `told_back`,
     what stands beside each rule and each conversation that is handed back, and `lists`, which nobody else reads."""
 
     recommendations: tuple[Recommendation, ...]
@@ -81,6 +81,7 @@ class Document:
     claims: Claims = Claims()
     since: datetime | None = None
     until: datetime | None = None
+    logs: tuple[Log, ...] = ()
     told: tuple[Told, ...] = ()
     told_back: tuple[Said, ...] = ()
     lists: Mapping[str, msgspec.Raw] = field(default_factory=dict)
@@ -161,6 +162,7 @@ def _document(document: shape.Document, name: str) -> Document:
         claims=_claims(document),
         since=since,
         until=until,
+        logs=tuple(Log(one.name, one.device, _in_utc(one.last_seen), one.needs, one.unknown) for one in document.logs),
         told=tuple(
             Told(one.id, None if one.requirements is None else tuple(map(_said, one.requirements)), _said(one.evidence))
             for one in document.recommendations

@@ -113,6 +113,16 @@ class Tally(msgspec.Struct):
     events: int | None = None
 
 
+class Log(msgspec.Struct):
+    """A log that gave rows, with the needs that it showed and those of which nothing is known since it stopped."""
+
+    name: str
+    device: str | None
+    last_seen: datetime
+    needs: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
 class Document(msgspec.Struct):
     """A whole answer, of which the lists that may be crowds are left as they are."""
 
@@ -126,6 +136,7 @@ class Document(msgspec.Struct):
     verdicts: dict[str, Tally | None] = msgspec.field(default_factory=dict)
     unexplained: msgspec.Raw = msgspec.Raw()
     refused: msgspec.Raw = msgspec.Raw()
+    logs: tuple[Log, ...] = ()
 
 
 class Listed(msgspec.Struct):

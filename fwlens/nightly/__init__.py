@@ -8,11 +8,10 @@ come twice and none is lost.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from fwlens import diff as differences
-from fwlens import document, emit, hints, run
+from fwlens import document, hints, run
 from fwlens.answer import Answer, to_json
 from fwlens.diff import Diff
 from fwlens.document import Document
@@ -22,8 +21,9 @@ from fwlens.nightly import folder
 from fwlens.nightly.cut import SLOT
 from fwlens.nightly.intake import Logs, Step, Workspace, arrivals, changed
 from fwlens.nightly.look import LookBack, look_back
+from fwlens.nightly.plan import Night, Outcome, Tell, run_name
 from fwlens.nightly.tiles import Stretch, floor
-from fwlens.nightly.words import notice, recommended, table
+from fwlens.nightly.words import notice, recommended, silent, table, unread
 from fwlens.notify import Notice
 from fwlens.report import SHARED_SCRIPT, plot_library, render
 from fwlens.store import Run, Store
@@ -33,69 +33,12 @@ __all__ = [
     "table", "take_in", "tidy",
 ]  # fmt: skip
 
-Level = Literal["info", "warning", "error"]
-Tell = Callable[[Level, str, str, dict[str, object]], None]
-"""Told what happens: how grave it is, a short name for it, a sentence, and its fields."""
 _DAY: Final = timedelta(days=1)
 _PAGE: Final = "report"
 _NO_RUN: Final = (
     "{0}: it has what earlier nights read, and no run before this one that was done: every need is told as new. "
     "If {0}/runs was lost, restore it from a copy."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Night:
-    """What a night does: what it reads and until when (arrivals, UTC), for what look-back, and where results go.
-
-    `post` tells a notice and says what went wrong. `clock` is the time of day (UTC).
-    """
-
-    store: Store
-    reports: Path
-    until: datetime
-    look_back: timedelta
-    window: timedelta
-    overlap: timedelta
-    keep_flows: timedelta
-    keep_runs: timedelta
-    keep_reports: timedelta
-    ask: run.Ask
-    version: str
-    clock: Callable[[], datetime]
-    place: emit.Options = emit.Options()
-    workspaces: Sequence[Workspace] = ()
-    logs: Logs | None = None
-    post: Callable[[Notice], str] | None = None
-    dry_run: bool = False
-
-    @property
-    def run(self) -> str:
-        """What the run is called: by its end."""
-        return run_name(self.until)
-
-    @property
-    def since(self) -> datetime:
-        """Where the look-back begins."""
-        return floor(self.until - self.look_back, SLOT)
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a night went: its answer, what changed since which run, where its results lie, and what could not be read."""
-
-    answer: Answer
-    diff: Diff
-    earlier: Run | None
-    folder: Path
-    faults: tuple[str, ...]
-
-    @property
-    def exit(self) -> int:
-        """1 where something could not be read, 3 where there is something to allow, else 0."""
-        if self.faults:
-            return 1
-        return 3 if self.answer.recommendations or self.answer.unsaid else 0
 
 
 @dataclass(slots=True)
@@ -107,29 +50,27 @@ class TakenIn:
     faults: list[str] = field(default_factory=list)
 
 
-def run_name(until: datetime) -> str:
-    """What a run is called: the end of what it read, to the second."""
-    return until.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def night(plan: Night, tell: Tell) -> Outcome:
     """Do all of it. Raises FwlensError where something stops the night; what is in the store by then is whole."""
     started = plan.clock()
     tell("info", "night begins", f"Answers for what was before {plan.until:%Y-%m-%d %H:%M} UTC.", {"run": plan.run})
     runs = plan.store.runs()
-    earlier, then = _earlier(runs, plan.until, tell)
-    before = max((one.run for one in runs if one.state == "done" and one.until < plan.until), default="")
+    before = [one for one in runs if one.state == "done" and one.until < plan.until]
+    earlier, then = _earlier(plan, before, tell)
     if not before and any(one.account.night < plan.run for one in plan.store.inputs()):
         tell("warning", "not compared", _NO_RUN.format(plan.store.uri), {})
-    read = take_in(plan, tell)
+    read = take_in(plan, tell, before[-1].run if before else "")
     faults = tuple(read.faults)
     for fault in faults:
         tell("error", "not read", fault, {})
-    asked = LookBack(plan.since, plan.until, plan.run, before)
+    asked = LookBack(plan.since, plan.until, plan.run, *((before[-1].run, before[-1].until) if before else ()))
     told, found, files = _answered(plan, asked, read, earlier, then, tell)
-    for fault in hints.unproven(told):
-        tell("error", "not proven", fault, {})
-        faults += (fault,)
+    for event, wrong in (("not proven", hints.unproven(told)), ("nothing read", unread(told.ledger))):
+        for fault in wrong:
+            tell("error", event, fault, {})
+        faults += wrong
+    for text in silent(found.lasting):
+        tell("warning", "silent", text, {})
     _tell_ledger(told, tell)
     name = folder.folder_of(plan.until, plan.run, runs)
     outcome = Outcome(told, found, earlier, plan.reports / name, faults)
@@ -146,25 +87,27 @@ def night(plan: Night, tell: Tell) -> Outcome:
     return outcome
 
 
-def _earlier(runs: Sequence[Run], until: datetime, tell: Tell) -> tuple[Run | None, Document | None]:
-    """The last run that can be compared with, and its answer. One that cannot be read is told and passed over."""
-    for one in reversed(runs):
-        if one.state == "done" and one.until < until:
-            try:
-                return one, document.parse(one.answer.encode(), f"the answer of run {one.run}")
-            except FwlensError as error:
-                tell("warning", "not compared", str(error), {"run": one.run})
+def _earlier(plan: Night, before: Sequence[Run], tell: Tell) -> tuple[Run | None, Document | None]:
+    """The last run that can be compared with, and its answer. One that cannot be read is told and passed over. A log
+    that has been silent for longer than flows are kept is not told of any more."""
+    for one in reversed(before):
+        try:
+            then = document.parse(one.answer.encode(), f"the answer of run {one.run}")
+        except FwlensError as error:
+            tell("warning", "not compared", str(error), {"run": one.run})
+            continue
+        return one, replace(then, logs=tuple(log for log in then.logs if log.last_seen >= plan.until - plan.keep_flows))
     return None, None
 
 
-def take_in(plan: Night, tell: Tell) -> TakenIn:
-    """Bring everything that is new into the store, commit by commit."""
+def take_in(plan: Night, tell: Tell, done: str = "") -> TakenIn:
+    """Bring everything that is new since the night that was `done` last into the store, commit by commit."""
     read = TakenIn()
 
     def say(text: str) -> None:
         tell("warning", "kept", text, {})
 
-    for step in _steps(plan, say, read.faults):
+    for step in _steps(plan, done, say, read.faults):
         if plan.dry_run:
             read.pending.append(replace(step, tags=()))
         elif step.taken:
@@ -186,7 +129,7 @@ def _put(store: Store, step: Step) -> None:
     store.put(step.source, progress, step.taken, step.replaced)
 
 
-def _steps(plan: Night, say: Callable[[str], None], faults: list[str]) -> Iterator[Step]:
+def _steps(plan: Night, done: str, say: Callable[[str], None], faults: list[str]) -> Iterator[Step]:
     """A workspace that cannot be read keeps no other from being read: it is a fault, and later nights go on from where
     it stopped. Where nothing else is to be read, it stops the night."""
     failed: list[FwlensError] = []
@@ -201,6 +144,7 @@ def _steps(plan: Night, say: Callable[[str], None], faults: list[str]) -> Iterat
                 overlap=plan.overlap,
                 with_allowed=plan.ask.with_allowed,
                 night=plan.run,
+                done=done,
                 now=plan.clock(),
                 tell=say,
             )
@@ -219,6 +163,7 @@ def _steps(plan: Night, say: Callable[[str], None], faults: list[str]) -> Iterat
             since=kept,
             with_allowed=plan.ask.with_allowed,
             night=plan.run,
+            done=done,
         )
 
 

@@ -5,7 +5,7 @@ the store has of it; one that is as it was is not read.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import takewhile
@@ -23,7 +23,7 @@ from fwlens.nightly.tiles import EPOCH, Stretch, Tile, tiles
 from fwlens.source import bloburl
 from fwlens.source.files import STDIN, Input, inputs
 from fwlens.source.storage import Blob, Storage
-from fwlens.store import Account, Kept, Store, Taken, account_of, digest
+from fwlens.store import ARRIVED, Account, Kept, Store, Taken, account_of, digest
 
 FILES: Final = "fwlens/files"
 _ETAG: Final = "etag:"
@@ -133,10 +133,12 @@ def arrivals(
     overlap: timedelta,
     with_allowed: bool,
     night: str,
+    done: str,
     now: datetime,
     tell: Tell,
 ) -> Iterator[Step]:
-    """What arrived in a workspace since the last window that the store has, window by window.
+    """What arrived in a workspace since the last window that the store has, window by window. `night` is this one, and
+    `done` the last that was done.
 
     Windows that were pulled before they had ended (`--until` may lie ahead of `now`) count as not there.
     """
@@ -144,7 +146,7 @@ def arrivals(
     stored = _ended(every, now)
     early = tuple(one.id for one in every[len(stored) :])
     stretches = [Stretch(one.begin, one.end) for one in stored]
-    done = store.progress(workspace.source) or 0
+    reached = store.progress(workspace.source) or 0
     plan = tiles(stretches, until, look_back=look_back, step=step, overlap=overlap)
     if until > now:
         tell(f"{workspace.name}: {until:%Y-%m-%d %H:%M} UTC has not come yet; later nights read the rest.")
@@ -161,8 +163,9 @@ def arrivals(
                 continue
             covered, window = [], rest
             taken = _pulled(workspace, Tile(rest), now, with_allowed=with_allowed, night=night)
-        done = max(done, (window.end - EPOCH) // _MICROSECOND)
-        yield Step(workspace.source, done, (taken,), (*early, *(one.id for one in covered)))
+        taken = replace(taken, account=taken.account.after((one.account for one in covered), done))
+        reached = max(reached, (window.end - EPOCH) // _MICROSECOND)
+        yield Step(workspace.source, reached, (taken,), (*early, *(one.id for one in covered)))
         early = ()
 
 
@@ -177,14 +180,14 @@ def _ended(every: Sequence[Kept], now: datetime) -> list[Kept]:
 
 
 def _stored(store: Store, workspace: Workspace) -> Iterator[Kept]:
-    prefix = f"{workspace.name} arrived "
+    prefix = f"{workspace.name}{ARRIVED}"
     return (one for one in store.inputs() if one.label.startswith(prefix))
 
 
 def _pulled(workspace: Workspace, tile: Tile, now: datetime, *, with_allowed: bool, night: str) -> Taken:
     """A window of arrivals, read whole. Raises FwlensError where any of it cannot be read."""
     window = tile.window
-    label = f"{workspace.name} arrived {window.begin:%Y-%m-%dT%H:%M:%SZ}"
+    label = f"{workspace.name}{ARRIVED}{window.begin:%Y-%m-%dT%H:%M:%SZ}"
     read = source.read([], places=workspace.pull(window), with_allowed=with_allowed, span=Span(every=SLOT))
     strange = [one.path for one in read.ledger.inputs if one.format == _UNKNOWN and one.rows_read]
     if read.unread or strange:
@@ -192,7 +195,7 @@ def _pulled(workspace: Workspace, tile: Tile, now: datetime, *, with_allowed: bo
         raise FwlensError(f"{name}: the answer of Log Analytics cannot be read. Nothing of this window was stored.")
     account = account_of(read.ledger, read.used, with_allowed=with_allowed, night=night)
     account = account.merged(partial(_table_of, window=window))
-    origin = pl.col("origin").str.replace(_PIECE, f" arrived {window.begin:{_MINUTE}}")
+    origin = pl.col("origin").str.replace(_PIECE, f"{ARRIVED}{window.begin:{_MINUTE}}")
     return Taken(
         label, _EARLY if window.end > now else "", window.begin, window.end, account, read.slots.with_columns(origin)
     )
@@ -200,11 +203,19 @@ def _pulled(workspace: Workspace, tile: Tile, now: datetime, *, with_allowed: bo
 
 def _table_of(place: str, *, window: Stretch) -> str:
     """The table of an answer, whatever pieces it came in: a busy service gives other pieces than an idle one."""
-    return f"{place.partition(' ')[0]} arrived {window.begin:{_MINUTE}}"
+    return f"{place.partition(' ')[0]}{ARRIVED}{window.begin:{_MINUTE}}"
 
 
 def changed(
-    store: Store, logs: Logs, until: datetime, *, listed_from: datetime, since: datetime, with_allowed: bool, night: str
+    store: Store,
+    logs: Logs,
+    until: datetime,
+    *,
+    listed_from: datetime,
+    since: datetime,
+    with_allowed: bool,
+    night: str,
+    done: str,
 ) -> Iterator[Step]:
     """Files and blobs that the store does not have as they are now; of their rows those from `since` on.
 
@@ -229,6 +240,7 @@ def changed(
         if lost or (place.named and all(account.format == _UNKNOWN for account in read.ledger.inputs)):
             step.faults += read.faults
         account = _told(account_of(read.ledger, cut.used(read.used), with_allowed=with_allowed, night=night))
+        account = account.after([old.account] if old else [], done)
         if lost and old and old.account.rows_read > account.rows_read:
             continue  # what was read of it before is more than what can be read now
         mark = _marked(one, with_allowed=with_allowed)

@@ -6,24 +6,52 @@ from typing import Final
 
 from fwlens.answer import Answer
 from fwlens.diff import REASONS, Diff, needs_of
+from fwlens.errors import plain
+from fwlens.ledger import ALLOWED, Ledger, unblocked
 from fwlens.notify import Notice
-from fwlens.table import columns, plural
+from fwlens.proof import Lasting
+from fwlens.table import clock, columns, plural
 
 _TITLES: Final = (
-    ("new", "New"), ("open", "Still open"), ("resolved", "Resolved"), ("dropped", "No longer recommended"),
-    ("undocumented", "No longer documented"),
+    ("new", "New"), ("open", "Still open"), ("resolved", "Resolved"), ("unknown", "Not known"),
+    ("dropped", "No longer recommended"), ("undocumented", "No longer documented"),
 )  # fmt: skip
+_MOST: Final = 3
+
+
+def unread(told: Ledger) -> tuple[str, ...]:
+    """What is wrong with a look-back of which nothing was read: it is no quiet one."""
+    if told.rows_used or any(one.reason == ALLOWED for one in told.set_aside):
+        return ()
+    return (f"{unblocked(told)} Nothing is resolved by that: check that the logs still arrive.",)
+
+
+def silent(last: Lasting | None) -> Iterator[str]:
+    """The logs that stopped since the night before: of each kind the devices that wrote them, and since when."""
+    logs = [log for log, why in (last.silent if last else {}).items() if why == "unread" and log.every]
+    for name in sorted({log.name for log in logs}):
+        mine = [log for log in logs if log.name == name]
+        devices = sorted(plain((log.device or "a device without a name").rpartition("/")[2]) for log in mine)
+        more = f" and {len(devices) - _MOST:,} more" if len(devices) > _MOST else ""
+        seen = clock(max(log.last_seen for log in mine))
+        yield (
+            f"{name[0].upper()}{name[1:]} of {', '.join(devices[:_MOST])}{more}: no row was read since {seen} UTC. "
+            "What they denied is not known to be resolved: check that this log is still sent."
+        )
 
 
 def headline(answer: Answer, found: Diff) -> str:
     """The night in one sentence."""
     rules, unsaid = len(answer.recommendations), len(answer.unsaid)
     parts = [f"{len(found.appeared)} new", f"{len(found.stayed)} still open", f"{len(found.resolved)} resolved"]
-    if found.dropped:
-        parts.append(f"{len(found.dropped)} no longer recommended")
-    if found.undocumented:
-        parts.append(f"{len(found.undocumented)} no longer documented")
-    allow = f"{plural(rules, 'rule')} would allow what is needed" if rules else "nothing to allow"
+    others = {
+        "not known": found.unknown,
+        "no longer recommended": found.dropped,
+        "no longer documented": found.undocumented,
+    }
+    parts += [f"{len(each)} {words}" for words, each in others.items() if each]
+    nothing = "nothing is known" if unread(answer.ledger) else "nothing to allow"
+    allow = f"{plural(rules, 'rule')} would allow what is needed" if rules else nothing
     if unsaid:
         allow += f"; {plural(unsaid, 'conversation')} no rule can hold"
     return f"Needs: {', '.join(parts)}; {allow}."
@@ -50,7 +78,7 @@ def _needs(found: Diff, answer: Answer) -> Iterator[tuple[str, str, str]]:
         for need in needs_of([one]):
             by_need.setdefault(need, []).append(one.rule.id)
     why = {one.requirement: "no rule can hold it" for one in answer.unsaid}
-    why |= {one.need: REASONS[one.why] for one in found.dropped}
+    why |= {one.need: REASONS[one.why] for one in (*found.unknown, *found.dropped)}
     for title, needs in lists(found):
         for need in needs:
             yield title.lower(), need, ", ".join(by_need.get(need, [])) or why.get(need, "-")
@@ -62,6 +90,7 @@ def lists(found: Diff) -> tuple[tuple[str, tuple[str, ...]], ...]:
         "new": found.appeared,
         "open": found.stayed,
         "resolved": found.resolved,
+        "unknown": tuple(one.need for one in found.unknown),
         "dropped": tuple(one.need for one in found.dropped),
         "undocumented": tuple(one.need for one in found.undocumented),
     }
@@ -74,6 +103,7 @@ def notice(run: str, answer: Answer, found: Diff, page: Path, faults: tuple[str,
         "new": len(found.appeared),
         "open": len(found.stayed),
         "resolved": len(found.resolved),
+        "unknown": len(found.unknown),
         "dropped": len(found.dropped),
         "undocumented": len(found.undocumented),
         "rules": len(answer.recommendations),

@@ -128,7 +128,7 @@ def of_table(asked: Asked, label: str, batches: Iterator[pa.RecordBatch]) -> Ite
         table = Input(label, named=True, fetch=content.to_pybytes)
         read = source.read([], places=[table], with_allowed=asked.with_allowed, span=asked.span)
         aside = tuple(SetAside(each.reason, each.rows, table.label) for each in read.ledger.set_aside)
-        yield _share(asked, read, Told(Ledger(read.ledger.inputs, aside, read.ledger.tables)), origin=table.label)
+        yield _share(asked, read, Told(replace(read.ledger, set_aside=aside)), origin=table.label)
 
 
 def packed(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -43,6 +43,7 @@ FORMATS: Final = (azfw.FORMAT, azdiag.FORMAT, flowlog.FORMAT, traffic.FORMAT)
 
 _TABLES: Final = {alias: table for form in FORMATS for alias, table in form.tables.items()}
 _FORMAT_OF: Final = {alias: form.name for form in FORMATS for alias in form.tables}
+_LOGS: Final = {name: logs for form in FORMATS for name, logs in form.logs.items()}
 _FLOWLESS: Final = tuple(name for form in FORMATS for name in form.flowless)
 _COLUMNS: Final = tuple(dict.fromkeys(name for form in FORMATS for name in form.columns))
 _MARKS: Final = (*(mark for form in FORMATS for _, mark in form.marks), ("msg_s",), ("Type", ROWS))
@@ -134,8 +135,9 @@ class _Reading:
         """The file's share of the ledger, when all is settled."""
         place = self.place.label
         aside = (*self.set_aside, *crowd.set_aside.get(place, ()))
-        used = crowd.used.get(place, 0)
-        return Share(place, frozenset(self.formats), self.rows_read, used, aside, frozenset(self.tables))
+        used, names = crowd.used.get(place, 0), (*self.tables, *self.formats)
+        logs = frozenset(log for name in names for log in _LOGS.get(name, ()))
+        return Share(place, frozenset(self.formats), self.rows_read, used, aside, frozenset(self.tables), logs)
 
 
 def read(

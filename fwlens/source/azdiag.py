@@ -8,6 +8,7 @@ from typing import Final
 
 import polars as pl
 
+from fwlens.flow import APPLICATION, NAT, NETWORK
 from fwlens.source.format import ALERT, NO_FLOWS, Format, present, when_text
 
 _CATEGORIES: Final = (
@@ -134,6 +135,12 @@ FORMAT: Final = Format(
     entries=_entries,
     marks=(("AzureDiagnostics", ("msg",)),),
     flowless=(_DNS,),
+    logs={
+        "AzureDiagnostics": (APPLICATION, NAT, NETWORK),
+        "AzureFirewallApplicationRule": (APPLICATION,),
+        "AzureFirewallNetworkRule": (NETWORK,),
+        "AzureFirewallNatRule": (NAT,),
+    },
     allowed=("Action: Allow",),
     denied=("Action: Deny", "Action: deny", "Action: drop", "was denied"),
 )

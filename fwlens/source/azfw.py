@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from fwlens.flow import APPLICATION, NAT, NETWORK
 from fwlens.source.format import ALERT, Format, count, flowless, is_true, path, present, when_text
 
 _FLOWLESS: Final = (
@@ -136,6 +137,13 @@ FORMAT: Final = Format(
     entries=_entries,
     marks=_MARKS,
     flowless=(*_FLOWLESS, "AZFWDnsAdditional", "AZFWFqdnResolveFailure"),
+    logs={
+        "AZFWApplicationRule": (APPLICATION,),
+        "AZFWApplicationRuleAggregation": (APPLICATION,),
+        "AZFWNetworkRule": (NETWORK,),
+        "AZFWNetworkRuleAggregation": (NETWORK,),
+        **dict.fromkeys(_NAT, (NAT,)),
+    },
     allowed=('"Action":"Allow"',),
     denied=('"Deny"', '"deny"', '"Drop"', '"drop"', '"Action":""', '"DENY"'),
 )

@@ -21,7 +21,7 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from fwlens.flow import TIME, Span, in_era
+from fwlens.flow import NSG, TIME, Span, in_era
 from fwlens.source.format import NOT_DECODED, Format, paired, present, unprefixed
 
 MARKS: Final = ['"flowTuples"', '"flowRecords"', '"NetworkSecurityGroupFlowEvent"', '"FlowLogFlowEvent"']
@@ -290,4 +290,5 @@ FORMAT: Final = Format(
     tables={},  # no table has these records: they are known by `MARKS`
     columns=(),
     entries=_entries,
+    logs={"flowlog": (NSG,)},
 )

@@ -46,6 +46,8 @@ class Format:
     `marks` name the table of rows that do not: the first whose columns are all there. `flowless` tables are recognised
     and counted and hold no flows. `entries` turns raw rows of these tables into `ENTRY` rows.
 
+    `logs` says of a table (or of the format, where it has none) in which logs (`flow.log`) its flows may stand.
+
     `subnets` tells of denied rows which `address` lies in which named `subnet`, for formats that know.
 
     `allowed` and `denied` are for lines of JSON that nobody has decoded yet: a line that holds one of `allowed` and
@@ -58,6 +60,7 @@ class Format:
     entries: Callable[[pl.LazyFrame], pl.LazyFrame]
     marks: tuple[tuple[str, tuple[str, ...]], ...] = ()
     flowless: tuple[str, ...] = ()
+    logs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     allowed: tuple[str, ...] = ()
     denied: tuple[str, ...] = field(default=())
     subnets: Callable[[pl.LazyFrame], pl.LazyFrame] | None = None

@@ -8,6 +8,7 @@ from typing import Final
 
 import polars as pl
 
+from fwlens.flow import NSG
 from fwlens.source.format import Format, count, present, unprefixed, when_text
 
 NTA: Final = "NTANetAnalytics"
@@ -143,5 +144,6 @@ FORMAT: Final = Format(
     marks=((NTA, ("FlowStatus", "L4Protocol")), (CL, ("FlowStatus_s", "L4Protocol_s"))),
     allowed=('"FlowStatus":"Allowed"', '"FlowStatus":"A"', '"FlowStatus_s":"A"'),
     denied=('"Denied"', '"D"'),
+    logs={NTA: (NSG,), CL: (NSG,)},
     subnets=_subnets,
 )

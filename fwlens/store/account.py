@@ -9,22 +9,32 @@ from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
+from msgspec import structs
 
 from fwlens import ledger
 from fwlens.errors import FwlensError
-from fwlens.ledger import Ledger, SetAside
+from fwlens.ledger import Counted, Ledger, SetAside
 
 OUTSIDE: Final = "outside the look-back (--look-back)"
+ARRIVED: Final = " arrived "
+"""What stands in the name of a window's logs before when they arrived."""
 AFTER: Final = "after the end of the night (--until)"
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One log of an input (a file, or a table's answer): its rows, and those used by slot (epoch seconds, UTC)."""
+    """One log of an input (a file, or a table's answer): its rows, and those used by slot (epoch seconds, UTC).
+
+    Of its allowed entries that were only counted it says how many there are, in which logs (`flow.log`) they may stand,
+    and how many of them the last night that was done had already.
+    """
 
     path: str
     format: str
     rows_read: int
     used: tuple[tuple[int, int], ...]
+    allowed: int = 0
+    logs: tuple[str, ...] = ()
+    known: int = 0
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -66,9 +76,25 @@ class Account(msgspec.Struct, frozen=True):
             for second, rows in (slot for part in each for slot in part.used):
                 used[second] = used.get(second, 0) + rows
             formats = ", ".join(sorted({part.format for part in each}))
-            parts.append(Part(path, formats, sum(part.rows_read for part in each), tuple(sorted(used.items()))))
+            names = tuple(sorted({log for part in each for log in part.logs}))
+            read, allowed, known = (sum(numbers) for numbers in zip(*map(_numbers, each), strict=True))
+            parts.append(Part(path, formats, read, tuple(sorted(used.items())), allowed, names, known))
         reasons = sorted((reason, rows, first) for (reason, first), rows in aside.items())
         return Account(tuple(parts), tuple(reasons), self.tables, self.with_allowed, self.night)
+
+    def after(self, earlier: Iterable["Account"], done: str) -> "Account":
+        """The same, knowing which allowed entries earlier readings of it had by the last night that was `done`."""
+        before: dict[str, int] = {}
+        for part, night in ((part, account.night) for account in earlier for part in account.parts):
+            name = part.path.partition(ARRIVED)[0]
+            before[name] = before.get(name, 0) + (part.known if night > done else part.allowed)
+        parts = (structs.replace(part, known=before.get(part.path.partition(ARRIVED)[0], 0)) for part in self.parts)
+        return structs.replace(self, parts=tuple(parts))
+
+    def counted(self, since: datetime | None) -> tuple[Counted, ...]:
+        """Its allowed entries that were only counted; since a time, those that the last night did not have."""
+        is_new = ((part.path, part.allowed - (part.known if since else 0), part.logs) for part in self.parts)
+        return tuple(Counted(path, rows, logs, since) for path, rows, logs in is_new if rows > 0)
 
     def as_json(self) -> str:
         """What stands in the store."""
@@ -88,15 +114,25 @@ def account_of(
 ) -> Account:
     """The account of what was read at once, by a night: its ledger, and rows used by log and slot."""
     slots: dict[str, list[tuple[int, int]]] = {}
+    counted = {one.path: (one.rows, one.logs) for one in read.counted}
     for path, slot, rows in used:
         slots.setdefault(path, []).append((int(slot.timestamp()) if slot else 0, rows))
     return Account(
-        tuple(Part(one.path, one.format, one.rows_read, tuple(sorted(slots.get(one.path, ())))) for one in read.inputs),
+        tuple(
+            Part(
+                one.path, one.format, one.rows_read, tuple(sorted(slots.get(one.path, ()))), *counted.get(one.path, ())
+            )
+            for one in read.inputs
+        ),
         tuple((one.reason, one.rows, one.first) for one in read.set_aside),
         read.tables,
         with_allowed,
         night,
     )
+
+
+def _numbers(part: Part) -> tuple[int, int, int]:
+    return part.rows_read, part.allowed, part.known
 
 
 def ledger_of(accounts: Iterable[Account], since: datetime, until: datetime) -> Ledger:

@@ -134,14 +134,24 @@ class Run:
     @property
     def dropped(self) -> int:
         """How many needs were no longer recommended for, as the diff says: one of an earlier fwlens does not."""
+        return len(self._needs.dropped)
+
+    @property
+    def unknown(self) -> int:
+        """Of how many needs nothing was known, as the diff says."""
+        return len(self._needs.unknown)
+
+    @property
+    def _needs(self) -> "_Needs":
         try:
-            return len(msgspec.json.decode(self.diff or "{}", type=_Diff).needs.dropped)
+            return msgspec.json.decode(self.diff or "{}", type=_Diff).needs
         except msgspec.DecodeError:
-            return 0
+            return _Needs()
 
 
 class _Needs(msgspec.Struct):
     dropped: tuple[msgspec.Raw, ...] = ()
+    unknown: tuple[msgspec.Raw, ...] = ()
 
 
 class _Diff(msgspec.Struct):

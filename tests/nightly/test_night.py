@@ -60,6 +60,7 @@ def test_needs_are_new_then_open_then_resolved(tmp_path: Path) -> None:
     )  # fmt: skip
     assert second.earlier is not None
     assert second.earlier.run == "2026-11-20T23:00:00Z"
+    write(tmp_path / "logs/3.json", seen(ALLOWED, 3500))
     third = run(tmp_path, T0 + 60 * H, files=files)
     assert (third.diff.appeared, third.diff.stayed, third.diff.resolved) == (
         (),
@@ -188,7 +189,9 @@ def test_a_night_leaves_its_report_and_results_in_a_folder_of_its_day(tmp_path: 
     assert json.loads((folder / "recommendations.json").read_text())["schema"] == "fwlens.recommendations/1"
     told = json.loads((folder / "diff.json").read_text())
     assert (told["schema"], told["run"], told["earlier"]) == ("fwlens.diff/1", "2026-11-21T03:00:00Z", None)
-    assert told["needs"] == {"new": ["packages/pip"], "open": [], "resolved": [], "undocumented": [], "dropped": []}
+    assert told["needs"] == {
+        "new": ["packages/pip"], "open": [], "resolved": [], "undocumented": [], "dropped": [], "unknown": [],
+    }  # fmt: skip
     assert [one.name for one in (tmp_path / "reports").iterdir()] == ["2026-11-21"]
 
 
@@ -376,8 +379,8 @@ def test_a_webhook_is_told_and_its_address_is_nowhere(tmp_path: Path) -> None:
     (said,) = hook.got
     assert (said["state"], said["lists"]) == ("done", {"New": ["packages/pip"]})
     assert said["counts"] == {
-        "new": 1, "open": 0, "resolved": 0, "dropped": 0, "undocumented": 0, "rules": 1, "blocked_flows": 1,
-        "unexplained_flows": 0,
+        "new": 1, "open": 0, "resolved": 0, "unknown": 0, "dropped": 0, "undocumented": 0, "rules": 1,
+        "blocked_flows": 1, "unexplained_flows": 0,
     }  # fmt: skip
     assert SECRET not in done.output
     assert SECRET.encode() not in b"".join(contents(tmp_path).values())
@@ -450,7 +453,10 @@ def test_runs_are_listed_the_last_one_first_and_shown(tmp_path: Path) -> None:
     assert runs(tmp_path, "list").stdout.splitlines()[1].split()[:4] == ["2026-11-21T03:00:00Z", "done", "3", "0"]
     shown = runs(tmp_path, "show", "last").stdout
     assert shown.startswith("Run 2026-11-21T03:00:00Z: done, exit 3, fwlens ")
-    assert "Needs: 0 new, 1 still open, 0 resolved, 0 no longer recommended, 0 no longer documented." in shown
+    assert (
+        "Needs: 0 new, 1 still open, 0 resolved, 0 not known, 0 no longer recommended, 0 no longer documented."
+        in shown.splitlines()
+    )
     whole = json.loads(runs(tmp_path, "show", "2026-11-20T23:00:00Z", "--format", "json").stdout)
     assert (whole["answer"]["schema"], whole["diff"]["schema"]) == ("fwlens.recommendations/1", "fwlens.diff/1")
 

@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 
 from fwlens import flow as flows
 from fwlens import source
-from fwlens.ledger import UNACCOUNTED, Account, Ledger, SetAside
+from fwlens.ledger import UNACCOUNTED, Account, Counted, Ledger, SetAside
 from fwlens.source import Flows, crowd
 from fwlens.source.files import Input
 from tests.source.logs import (
@@ -287,6 +287,7 @@ def test_files_are_accounted_for_in_the_order_of_their_paths(tmp_path: Path) -> 
             SetAside("empty file", 0, at + "d:1"),
         ),
         ("AZFWNetworkRule",),
+        (Counted(at + "a", 1, ("nsg flows",)), Counted(at + "b", 1, ("firewall network rules",))),
     )
 
 

@@ -136,6 +136,8 @@ def diff(
     needs_then |= {need for log in (earlier.logs if earlier else ()) for need in log.unknown}
     left = tuple(sorted(needs_then - needs_now))
     undocumented = () if documented is None else tuple(_undocumented(left, then, documented))
+    if earlier and not {*earlier.catalogs} <= {*answer.asked.get("catalogs", ())}:
+        undocumented = tuple(one for one in undocumented if one.now)  # the others stood in a file that was not read
     told = {one.need for one in undocumented}
     why = lasting.needs if lasting else {}
     lasts = tuple(Dropped(need, why[need]) for need in left if need in why and need not in told)
@@ -165,6 +167,7 @@ def _otherwise(answer: Answer, earlier: Document) -> Iterable[Otherwise]:
         ("subnets", then.subnets, now.get("subnets"), "none"),
         ("most rules", then.at_most, now.get("at_most"), "any number"),
         ("DNS proxy", earlier.dns_proxy, now.get("dns_proxy"), "no"),
+        ("catalogue files", earlier.catalogs, now.get("catalogs"), "none"),
         ("rules never to override", earlier.never_override, now.get("never_override"), "none"),
         ("change number of the service tags", earlier.service_tags, answer.service_tags, "none"),
     )

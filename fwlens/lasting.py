@@ -23,6 +23,7 @@ from fwlens.rule import Endpoint, Recommendation, Rule
 
 _EVERYWHERE: Final = (Endpoint.parse("0.0.0.0/0"), Endpoint.parse("::/0"))
 _WHY: Final[Mapping[str, Why]] = {"needed": "asked", "unexplained": "unexplained", "refused": "refused"}
+_OTHERWISE: Final = ("unexplained", "explained")
 _KEY: Final = ("source", "destination", "over")
 
 
@@ -56,6 +57,9 @@ def lasting(ask: run.Ask, found: run.Matched, told: Answer, earlier: Document) -
             needs.setdefault(need, why)
     for need in _denied_still(earlier.unsaid, denied.filter(is_strange)):
         needs.setdefault(need, "unexplained")
+    if {*earlier.catalogs} - {path.name for path in ask.catalogs}:
+        known = {need.id for need in found.catalog.requirements}
+        needs |= {need: "asked" for need, why in needs.items() if why in _OTHERWISE and need not in known}
     silent, is_blind = dict(_silent(ask, found, earlier)), not (found.rows.height or found.flows.ledger.counted)
     for why, names in (*((why, log.every) for log, why in silent.items()), ("unread", open_then if is_blind else ())):
         for need in names:

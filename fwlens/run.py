@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a person asks for: the logs, every choice of the common options, and the rules to stay near to."""
+    """What a person asks for: the logs, every choice of the common options, the rules to stay near to, and how far back
+    a workspace is asked where nobody said since when."""
 
     logs: tuple[str, ...]
     region: str | None = None
@@ -50,6 +51,7 @@ class Ask:
     tenant: str | None = None
     explain: bool = False
     earlier: tuple[Rule, ...] = ()
+    reach: timedelta | None = None
 
     @property
     def choice(self) -> Choice:
@@ -85,6 +87,7 @@ class Ask:
             "at_most": self.at_most,
             "dns_proxy": self.dns_proxy,
             "never_override": self.never_override,
+            "catalogs": [path.name for path in self.catalogs],
             "since": as_text(self.since),
             "until": as_text(self.until),
         }

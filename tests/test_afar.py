@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,23 @@ def test_a_quiet_day_is_no_failure_and_the_time_that_was_meant_is_said(terminal:
     assert (code, out.splitlines()[0]) == (0, "No rows were read, so nothing is known.")
     assert said
     assert said.group(1, 2) == said.group(3, 4)
+
+
+def test_the_hours_that_were_meant_without_since_are_kept_as_if_they_had_been_said(terminal: Terminal) -> None:
+    code, out, err = terminal.run("recommend", "--format", "json")
+    asked = json.loads(out)["asked"]
+    begin, end = (datetime.fromisoformat(asked[name]) for name in ("since", "until"))
+    assert (code, end - begin) == (0, timedelta(days=1))
+    told = [f"{when:%Y-%m-%dT%H:%M:%S}".removesuffix(":00") for when in (begin, end)]
+    assert f"entries from {told[0]}Z until {told[1]}Z (UTC; --since names" in err
+    code, out, err = terminal.run("recommend", "--until", "2026-11-20T23:00", "--format", "json")
+    asked = json.loads(out)["asked"]
+    assert (code, asked["since"], asked["until"]) == (
+        0, "2026-11-19T23:00:00.000000Z", "2026-11-20T23:00:00.000000Z",
+    )  # fmt: skip
+    log = str(ROOT / "sample_logs/nsg-flow-log-v2.json")  # a file beside is read whole
+    asked = json.loads(terminal.run("recommend", log, "--format", "json")[1])["asked"]
+    assert (asked["since"], asked["until"]) == (None, None)
 
 
 def test_a_failure_is_one_sentence_and_exit_code_1(terminal: Terminal) -> None:

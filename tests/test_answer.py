@@ -38,6 +38,7 @@ class AskedFor(Strict):
     at_most: int | None
     dns_proxy: bool
     never_override: list[str]
+    catalogs: list[str]
     since: datetime | None
     until: datetime | None
 

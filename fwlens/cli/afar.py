@@ -128,11 +128,11 @@ def _span(length: timedelta) -> str:
     return f"{minutes} minutes"
 
 
-def places(ask: "Ask", every: timedelta | None, reach: timedelta = DAY) -> "tuple[Input, ...]":
+def places(ask: "Ask", every: timedelta | None) -> "tuple[Input, ...]":
     """What Log Analytics has for this ask, whole; with --explain what would be asked, and the end."""
     if ask.target is None:
         return ()
-    asked = window(ask.since, ask.until, reach, explained=ask.explain)
+    asked = window(None if ask.reach else ask.since, ask.until, ask.reach or DAY, explained=ask.explain)
     found = answers(ask.target, asked, with_allowed=ask.with_allowed, slot=every or DAY, explained=ask.explain)
     return tuple(each.place for each in found if each.rows)
 

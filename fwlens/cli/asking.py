@@ -4,6 +4,7 @@ import sys
 import time
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -13,8 +14,6 @@ from fwlens.errors import FwlensError
 from fwlens.twin import Twin, beside
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
-
     from fwlens.cli.afar import Afar
     from fwlens.run import Ask, Matched
     from fwlens.source import Flows
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
 
 NO_LOG: Final = "name a file, a folder, a glob or - for standard input, or ask Log Analytics with --workspace."
+_DAY: Final = timedelta(days=1)
 _NO_AZURE: Final = "it is about Azure: name a --workspace, a --resource or the address of blobs too."
 
 
@@ -63,12 +63,18 @@ def asked(
     until: str | None,
     with_allowed: bool,
     afar: "Afar | None" = None,
+    reach: "timedelta | None" = None,
 ) -> "Ask":
-    """What the common options say; neither a log nor a workspace is wrong usage."""
+    """What the common options say; neither a log nor a workspace is wrong usage. A workspace without --since is asked
+    as far back as `reach`, or a day; where it is all that is read, that is as good as said."""
     from fwlens.run import Ask
 
     begin, end = times(since, until)
     target = place(afar)
+    reach = None if begin or target is None else reach or _DAY
+    if reach and not logs:
+        end = end or datetime.fromtimestamp(int(time.time()), UTC)
+        begin = end - reach
     if not logs and target is None:
         _wrong(NO_LOG, "LOG")
     if afar and afar.tenant and target is None and not any("://" in log for log in logs or ()):
@@ -86,6 +92,7 @@ def asked(
         target=target,
         tenant=afar.tenant if afar else None,
         explain=bool(afar and afar.explain),
+        reach=reach,
     )
 
 
@@ -136,19 +143,16 @@ def proven(ask: "Ask") -> "Ask":
     return ask
 
 
-def flows_of(
-    ask: "Ask", every: "timedelta | None" = None, reach: "timedelta | None" = None, twin: Twin | None = None
-) -> "Flows":
-    """Read the logs, with a bar where somebody watches, and with a second process where they are large; without --since
-    a workspace's go back as far as `reach`, or a day."""
+def flows_of(ask: "Ask", every: "timedelta | None" = None, twin: Twin | None = None) -> "Flows":
+    """Read the logs, with a bar where somebody watches, and with a second process where they are large."""
     from fwlens import run
     from fwlens.source import folded
 
     afar: tuple[Input, ...] = ()
     if ask.target is not None:
-        from fwlens.cli.afar import DAY, places
+        from fwlens.cli.afar import places
 
-        afar = places(ask, every, reach or DAY)
+        afar = places(ask, every)
     with Progress() as progress, closing(twin) if twin else beside(ask.logs) as second:
         read = run.flows_of(ask, sys.stdin.buffer, progress, every, afar, second)
     tell(folded.told(read.ledger, spans=bool(ask.since or ask.until or every)))

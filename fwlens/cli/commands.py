@@ -316,12 +316,12 @@ def backtest(
     from fwlens import hints
     from fwlens.cli.trials import as_text
 
-    ask = asked(logs, region, profile, service_tags, catalog, never_override, None, None, False, afar)
-    ask = shaped(ask, platform, subnet, breadth, dns_proxy=dns_proxy)
     learned, tried = span(train), span(test)
+    ask = asked(logs, region, profile, service_tags, catalog, never_override, None, None, False, afar, learned + tried)
+    ask = shaped(ask, platform, subnet, breadth, dns_proxy=dns_proxy)
     with wrong_usage():
         every = tests.slot(learned, tried)
-    read = flows_of(ask, every=every, reach=learned + tried)
+    read = flows_of(ask, every=every)
     found = list(tests.trials(ask, read, learned, tried))
     put(answers.trials_to_json(found) if form is Form.JSON else as_text(found, room(output)).encode(), output)
     tell(hints.unknown_rules(ask, read.rows))

@@ -66,7 +66,8 @@ class Told:
 @dataclass(frozen=True, slots=True)
 class Document:
     """The rules of an answer, what was asked for them and of which time (UTC), what they leave out with a reason, what
-    they claim, which service-tag file (its change number) they rest on, and which logs gave rows. For a check alone: `told` and `told_back`,
+    they claim, which service-tag file (its change number) they rest on, and which logs gave rows, and
+    the names of a person's own catalogue files. For a check alone: `told` and `told_back`,
     what stands beside each rule and each conversation that is handed back, and `lists`, which nobody else reads."""
 
     recommendations: tuple[Recommendation, ...]
@@ -82,6 +83,7 @@ class Document:
     since: datetime | None = None
     until: datetime | None = None
     logs: tuple[Log, ...] = ()
+    catalogs: tuple[str, ...] = ()
     told: tuple[Told, ...] = ()
     told_back: tuple[Said, ...] = ()
     lists: Mapping[str, msgspec.Raw] = field(default_factory=dict)
@@ -163,6 +165,7 @@ def _document(document: shape.Document, name: str) -> Document:
         since=since,
         until=until,
         logs=tuple(Log(one.name, one.device, _in_utc(one.last_seen), one.needs, one.unknown) for one in document.logs),
+        catalogs=asked.catalogs,
         told=tuple(
             Told(one.id, None if one.requirements is None else tuple(map(_said, one.requirements)), _said(one.evidence))
             for one in document.recommendations

@@ -81,6 +81,7 @@ class Asked(msgspec.Struct):
     at_most: int | None = None
     dns_proxy: bool = False
     never_override: tuple[str, ...] = ()
+    catalogs: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
 

@@ -137,6 +137,45 @@ def test_a_rule_for_needs_that_are_no_longer_documented_is_told_so(tmp_path: Pat
     assert [type(one) for one in found.undocumented] == [Undocumented]
 
 
+OWN = """page: Ours
+url: https://wiki.example.org/needs
+layer: observed
+read_on: 2026-11-21
+needs:
+  - {id: ours/one, for: A., ways: [{to: [one.example.org], over: [https/443]}]}
+  - {id: ours/two, for: B., ways: [{to: [two.example.org], over: [https/443]}]}
+"""
+
+
+def test_a_need_of_a_catalogue_file_that_is_not_read_any_more_was_asked_for_otherwise(tmp_path: Path) -> None:
+    one, two = (replace(PYPI, src=f"10.20.1.{n}", host=f"{name}.example.org") for n, name in ((4, "one"), (5, "two")))
+    own = tmp_path / "ours.yaml"
+    own.write_text(OWN)
+    write(tmp_path / "logs/1.json", seen(one, 1), seen(two, 2))
+    cli(tmp_path, "--catalog", str(own), until="2026-11-20T23:00")
+    write(tmp_path / "logs/1.json", seen(PYPI, 120), seen(one, 121))
+    lines = [re.sub(" +", " ", line) for line in cli(tmp_path).stdout.splitlines()]
+    assert lines[:7] == [
+        "Needs: 1 new, 0 still open, 1 resolved, 1 no longer recommended; 1 rule would allow what is needed.",
+        "Other than then: catalogue files none (ours.yaml then).",
+        "",
+        "change need rules",
+        "new packages/pip app-223b85774b",
+        "resolved ours/two -",
+        "no longer recommended ours/one denied still, but asked for otherwise",
+    ]
+
+
+def test_a_need_that_left_a_catalogue_file_of_the_same_name_is_no_longer_documented(tmp_path: Path) -> None:
+    own = tmp_path / "ours.yaml"
+    own.write_text(OWN)
+    write(tmp_path / "logs/1.json", seen(replace(PYPI, host="one.example.org"), 1))
+    cli(tmp_path, "--catalog", str(own), until="2026-11-20T23:00")
+    own.write_text(OWN.replace("one", "three"))
+    done = cli(tmp_path, "--catalog", str(own))
+    assert "1 no longer documented" in done.stdout.splitlines()[0]
+
+
 def test_a_need_that_is_denied_still_is_not_resolved_wherever_the_night_is_told(tmp_path: Path) -> None:
     write(tmp_path / "logs/1.json", seen(PYPI, 1), seen(HUGGING_FACE, 2))
     cli(tmp_path, until="2026-11-20T23:00")

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -26,11 +26,11 @@ _EVERY: Final = tuple(platform.value for platform in PlatformName)
 _PLACED: Final = ("azure-firewall", "nsg")
 # The forms and the platforms that an option says something about.
 _MEANT_FOR: Final = {
-    "--target": (("arm", "bicep", "yaml"), _EVERY),
-    "--priority-below": (("arm", "bicep", "terraform", "az"), _PLACED),
-    "--priority-taken": (("arm", "bicep", "terraform", "az"), _PLACED),
-    "--ip-groups": (("arm", "bicep", "terraform"), ("azure-firewall",)),
-    "--rollback": (tuple(form.value for form in Artefact), _EVERY),
+    "target": (("arm", "bicep", "yaml"), _EVERY),
+    "priority_below": (("arm", "bicep", "terraform", "az"), _PLACED),
+    "priority_taken": (("arm", "bicep", "terraform", "az"), _PLACED),
+    "ip_groups": (("arm", "bicep", "terraform"), ("azure-firewall",)),
+    "rollback": (tuple(form.value for form in Artefact), _EVERY),
 }
 
 
@@ -111,14 +111,21 @@ def options(
     is an option that does nothing in this form, or for rules of these platforms (without any: of all)."""
     from fwlens.emit import Options
 
-    said = (target, below, taken, ip_groups, rollback)
-    for (name, (forms, places)), value in zip(_MEANT_FOR.items(), said, strict=True):
-        if value and form is not None and form not in forms:
-            raise typer.BadParameter(f"is for --format {_either(forms)}.", param_hint=f"'{name}'")
-        if value and platforms and not set(platforms) & set(places):
-            raise typer.BadParameter(f"is for rules of {_either(places)}.", param_hint=f"'{name}'")
+    said = dict(zip(_MEANT_FOR, (target, below, taken, ip_groups, rollback), strict=True))
+    for name, why in idle(said, form, platforms):
+        raise typer.BadParameter(why, param_hint=f"'--{name.replace('_', '-')}'")
     with wrong_usage():
         return Options(target, below, frozenset(taken or ()), ip_groups)
+
+
+def idle(said: Mapping[str, object], form: str | None, platforms: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The options that do nothing in this form, or for rules of these platforms (without any: of all), and why."""
+    for name, value in said.items():
+        forms, places = _MEANT_FOR[name]
+        if value and form is not None and form not in forms:
+            yield name, f"is for --format {_either(forms)}."
+        elif value and platforms and not set(platforms) & set(places):
+            yield name, f"is for rules of {_either(places)}."
 
 
 def _either(names: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ import typer
 from fwlens.cli import sound
 from fwlens.cli.log import Log
 from fwlens.cli.options import Breadth, PlatformName
-from fwlens.cli.terminal import put, say
+from fwlens.cli.terminal import put, room, say
 from fwlens.errors import FwlensError
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ def _night(settings: "Settings", until: str | None, log: Log, *, dry_run: bool) 
             raise
         if not dry_run:
             nights.tidy(plan, log)
-        put(nights.table(outcome.diff, outcome.answer).encode(), None)
+        put(nights.table(outcome.diff, outcome.answer, room()).encode(), None)
         return outcome.exit
 
 

@@ -6,6 +6,7 @@ a configuration before anything is read. What may come later (a folder with logs
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -58,6 +59,7 @@ def place(settings: "Settings") -> "Options":
 def unsound(settings: "Settings") -> Iterator[tuple[str, str]]:
     """Each option that cannot be used, with why: a value that is none, a file that cannot be read."""
     from fwlens import catalog, emit, run, tags
+    from fwlens.cli.emit import idle
     from fwlens.source.session import Target
 
     one_by_one: dict[str, Callable[[str], object]] = {
@@ -67,6 +69,7 @@ def unsound(settings: "Settings") -> Iterator[tuple[str, str]]:
         "tenant": lambda text: Target(tenant=text),
         "endpoint": lambda text: Target(endpoint=text),
         "store": _store,
+        "reports": lambda text: _folder(text, "reports lie in"),
         "service_tags": lambda text: tags.read(Path(text)),
         "catalog": lambda text: catalog.load([Path(text)]),
         "subnet": lambda text: run.Ask((), subnets=(text,)).options,
@@ -77,6 +80,8 @@ def unsound(settings: "Settings") -> Iterator[tuple[str, str]]:
         for why in _refused(name, _texts(getattr(settings, name)), check):
             wrong.add(name)
             yield name, why
+    where = {name: getattr(settings, name) for name in ("target", "priority_below", "priority_taken", "ip_groups")}
+    yield from idle(where, None, [settings.platform] if settings.platform else [])
     if "catalog" in wrong:
         return
     try:
@@ -112,7 +117,21 @@ def _log(text: str) -> None:
 
 
 def _store(text: str) -> None:
-    """The account of a lake stands in its address, or in the environment, where the tables' library looks for it."""
+    """The account of a lake stands in its address, or in the environment, where the tables' library looks for it.
+
+    What lies on this machine is a folder.
+    """
     said = any(name.startswith("AZURE_") and name.endswith(("ACCOUNT_NAME", "EMULATOR")) for name in os.environ)
     if "://" in text and "@" not in text and not said:
         raise FwlensError(_NO_ACCOUNT)
+    if "://" not in text:
+        _folder(text, "a store is")
+
+
+def _folder(text: str, what: str) -> None:
+    """A folder may come later, but not where a file is."""
+    place = Path(text).absolute()
+    with suppress(OSError, ValueError):  # no path at all: making it says so
+        there = next(each for each in (place, *place.parents) if each.exists())
+        if not there.is_dir():
+            raise FwlensError(f"{there} is a file, and {what} a folder. Choose another place.")

@@ -35,6 +35,10 @@ __all__ = [
 
 _DAY: Final = timedelta(days=1)
 _PAGE: Final = "report"
+_NO_FLOWS: Final = (
+    "{0}: it has runs, and nothing of what they read: {0}/flows was lost. What is still there is read again; of the "
+    "rest nobody can say whether it is resolved. Restore it from a copy."
+)
 _NO_RUN: Final = (
     "{0}: it has what earlier nights read, and no run before this one that was done: every need is told as new. "
     "If {0}/runs was lost, restore it from a copy."
@@ -59,6 +63,8 @@ def night(plan: Night, tell: Tell) -> Outcome:
     earlier, then = _earlier(plan, before, tell)
     if not before and any(one.account.night < plan.run for one in plan.store.inputs()):
         tell("warning", "not compared", _NO_RUN.format(plan.store.uri), {})
+    if any(one.rows_read for one in before) and not plan.store.has_flows():
+        tell("warning", "flows lost", _NO_FLOWS.format(plan.store.uri), {})
     read = take_in(plan, tell, before[-1].run if before else "")
     faults = tuple(read.faults)
     for fault in faults:

@@ -57,9 +57,9 @@ def headline(answer: Answer, found: Diff) -> str:
     return f"Needs: {', '.join(parts)}; {allow}."
 
 
-def table(found: Diff, answer: Answer) -> str:
-    """The sentence, and a line for every need and every rule that is not as it was."""
-    needs = columns(("change", "need", "rules"), _needs(found, answer))
+def table(found: Diff, answer: Answer, width: int | None = None) -> str:
+    """The sentence, and a line for every need and every rule that is not as it was, in as many columns as there are."""
+    needs = columns(("change", "need", "rules"), _needs(found, answer), width)
     rules = columns(
         ("change", "rule", "to", "over"),
         [
@@ -67,6 +67,7 @@ def table(found: Diff, answer: Answer) -> str:
             for state, one in found.rules
             if state != "still open"
         ],
+        width,
     )
     asked = f"Other than then: {'; '.join(map(str, found.otherwise))}.\n" if found.otherwise else ""
     return "\n".join(part for part in (f"{headline(answer, found)}\n{asked}", needs, rules) if part)

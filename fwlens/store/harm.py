@@ -13,6 +13,7 @@ Verb = Literal["read", "write"]
 _DONE: Final = {"read": "read", "write": "written"}
 _FULL: Final = ("os error 28", "os error 27", "os error 122")
 _MISSING: Final = ("not found", "No such file", "os error 2")
+_COLOURS: Final = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?")  # of a terminal
 _NO_PARQUET: Final = "magic bytes not found"
 _DAMAGED: Final = ("Json error", "Parquet", "Thrift", "thrift")
 _FILE: Final = re.compile(r"(?:part-|\d{10,}\.)[\w.-]{0,120}")
@@ -26,7 +27,7 @@ _WITHOUT: Final = {
 
 def sentence(uri: str, table: str, verb: Verb, error: Exception) -> str:
     """What went wrong with a table of a store. Damage is told as what cannot be read, also where a commit finds it."""
-    text = str(error)
+    text = _COLOURS.sub("", str(error))
     if any(mark in text for mark in _FULL):
         return f"{uri}: the store cannot be {_DONE[verb]} (No space left on device)."
     file = _FILE.search(text)

@@ -55,6 +55,10 @@ class Store:
             Kept(row[0], row[1], row[2], row[3], row[4], Account.parse(row[5], row[1])) for row in frame.iter_rows()
         )
 
+    def has_flows(self) -> bool:
+        """Whether anything was ever put here, and is not lost."""
+        return self._table("flows") is not None
+
     def progress(self, source: str) -> int | None:
         """How far a source has come, as its last commit said."""
         table = self._table("flows")

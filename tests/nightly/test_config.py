@@ -274,6 +274,45 @@ def test_catalogues_that_are_right_alone_may_be_wrong_together(tmp_path: Path, m
     assert (done.exit_code, done.stdout, done.stderr) == (1, "", f"fwlens: {said}")
 
 
+@pytest.mark.parametrize("command", [["config", "check"], ["nightly"]], ids=" ".join)
+def test_a_place_that_is_a_file_or_lies_in_one_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a").write_text("x")
+    Path("c.toml").write_text('logs = ["later"]\nstore = "a"\nreports = "a/b/c"\n')
+    done = RUN.invoke(app, [*command, "--config", "c.toml"])
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[1:] == [
+        f"c.toml:2: store: {tmp_path}/a is a file, and a store is a folder. Choose another place.",
+        f"c.toml:3: reports: {tmp_path}/a is a file, and reports lie in a folder. Choose another place.",
+    ]
+    assert Path("a").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('platform = "nsg"\nip_groups = true', "c.toml:3: ip_groups: is for rules of azure-firewall."),
+        ('platform = "aml-managed-network"\npriority_below = 4000', "c.toml:3: priority_below: is for rules of azure-firewall or nsg."),
+        ('platform = "aml-managed-network"\npriority_taken = [200]\ntarget = "ws"', "c.toml:3: priority_taken: is for rules of azure-firewall or nsg."),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("command", [["config", "check"], ["nightly"]], ids=" ".join)
+def test_an_option_that_does_nothing_for_the_platform_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], text: str, told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("c.toml").write_text(f'logs = ["later"]\n{text}\n')
+    done = RUN.invoke(app, [*command, "--config", "c.toml"])
+    assert (done.exit_code, done.stdout, done.stderr) == (1, "", f"fwlens: {told}\n")
+
+
+def test_an_option_that_does_something_for_one_of_the_planes_is_right(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text('logs = ["later"]\nip_groups = true\npriority_below = 4000\n')
+    assert RUN.invoke(app, ["config", "check", "--config", str(tmp_path / "c.toml")]).exit_code == 0
+
+
 def test_a_lake_whose_account_the_environment_names_is_right(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text('logs = ["later"]\nstore = "abfss://x/nights"\n')
     words = ["config", "check", "--config", str(tmp_path / "c.toml")]

@@ -45,6 +45,12 @@ def cli(folder: Path, *arguments: str, until: str = "2026-11-21T03:00", **enviro
     )  # fmt: skip
 
 
+def spoilt(reports: Path) -> None:
+    """A folder for reports in which that of a night cannot be made."""
+    reports.mkdir()
+    (reports / ".2026-11-21.part").write_text("x")
+
+
 # What changed
 
 
@@ -283,7 +289,7 @@ def test_the_report_tells_what_changed(tmp_path: Path) -> None:
 
 def test_a_folder_for_reports_that_cannot_be_made_ends_the_night_with_a_sentence(tmp_path: Path) -> None:
     write(tmp_path / "logs/1.json", seen(PYPI, 1))
-    (tmp_path / "reports").write_text("x")
+    spoilt(tmp_path / "reports")
     done = cli(tmp_path)
     assert done.exit_code == 1
     assert done.stderr.splitlines()[-1] == (
@@ -291,7 +297,7 @@ def test_a_folder_for_reports_that_cannot_be_made_ends_the_night_with_a_sentence
     )
     (one,) = Store(str(tmp_path / "store")).runs()
     assert (one.state, one.exit, len(one.told)) == ("failed", 1, 1)
-    (tmp_path / "reports").unlink()
+    shutil.rmtree(tmp_path / "reports")
     assert cli(tmp_path).exit_code == 3
     assert [one.state for one in Store(str(tmp_path / "store")).runs()] == ["done"]
 
@@ -318,6 +324,19 @@ def test_a_store_whose_runs_are_lost_says_why_every_need_is_new(tmp_path: Path) 
     done = cli(tmp_path)
     assert done.stdout.startswith("Needs: 1 new, 0 still open")
     assert lost in done.stderr.splitlines()
+
+
+def test_a_store_whose_flows_are_lost_says_what_follows(tmp_path: Path) -> None:
+    write(tmp_path / "logs/1.json", seen(PYPI, 1))
+    lost = (
+        f"fwlens: warning: {tmp_path}/store: it has runs, and nothing of what they read: {tmp_path}/store/flows was lost. "
+        "What is still there is read again; of the rest nobody can say whether it is resolved. Restore it from a copy."
+    )
+    assert lost not in cli(tmp_path, until="2026-11-20T23:00").stderr
+    shutil.rmtree(tmp_path / "store/flows")
+    done = cli(tmp_path)
+    assert (done.exit_code, lost in done.stderr.splitlines()) == (3, True)
+    assert lost not in cli(tmp_path, until="2026-11-21T04:00").stderr
 
 
 def test_a_store_whose_runs_are_damaged_is_told_once(tmp_path: Path) -> None:
@@ -360,6 +379,17 @@ def test_a_region_that_is_none_is_told_before_anything_is_read_or_made(tmp_path:
 
 
 # What it tells
+
+
+@pytest.mark.parametrize("columns", [60, 160, None])
+def test_tables_are_as_wide_as_the_terminal_and_whole_in_a_pipe(tmp_path: Path, columns: int | None) -> None:
+    hosts = ("pypi.org", "huggingface.co", "auth.docker.io", "repo.anaconda.com", "marketplace.visualstudio.com")
+    write(tmp_path / "logs/1.json", *(seen(replace(PYPI, host=host), 1) for host in hosts))
+    done = cli(tmp_path, COLUMNS=str(columns or ""))
+    (row,) = (line for line in done.stdout.splitlines() if "auth.docker.io" in line)
+    assert len(row) <= (columns or 1000)
+    assert row.endswith("https/443") or columns == 60
+    assert ("…" in row) == (columns == 60)
 
 
 def test_a_rule_to_respect_that_denied_nothing_is_a_warning(tmp_path: Path) -> None:
@@ -438,7 +468,7 @@ def test_a_webhook_that_fails_never_fails_the_night(tmp_path: Path) -> None:
 
 def test_a_night_that_fails_is_told_to_the_webhook_too(tmp_path: Path) -> None:
     write(tmp_path / "logs/1.json", seen(PYPI, 1))
-    (tmp_path / "reports").write_text("x")
+    spoilt(tmp_path / "reports")
     with receiving() as hook:
         assert cli(tmp_path, "--notify", FWLENS_WEBHOOK=hook.address).exit_code == 1
     (said,) = hook.got
@@ -450,14 +480,14 @@ def test_a_night_that_fails_is_told_to_the_webhook_too(tmp_path: Path) -> None:
 
 
 def test_a_night_that_cannot_even_begin_is_told_to_the_webhook(tmp_path: Path) -> None:
-    (tmp_path / "store").write_text("x")
+    (tmp_path / "store/.fwlens.lock").mkdir(parents=True)
     with receiving() as hook:
         assert cli(tmp_path, "--notify", FWLENS_WEBHOOK=hook.address).exit_code == 1
         assert cli(tmp_path, "--notify", "--profile", "nonesuch", FWLENS_WEBHOOK=hook.address).exit_code == 2
         assert cli(tmp_path, "--notify", "--dry-run", "--at-most", "0", FWLENS_WEBHOOK=hook.address).exit_code == 2
     assert [one["state"] for one in hook.got] == ["failed"] * 2
     assert re.fullmatch(
-        r"fwlens: the night of [0-9TZ:-]+ could not begin. .*store: the store cannot be opened \(File exists\). "
+        r"fwlens: the night of [0-9TZ:-]+ could not begin. .*store: the store cannot be opened \(Is a directory\). "
         "Check --store.",
         hook.got[0]["text"],
     )

@@ -25,6 +25,7 @@ from fwlens.ledger import SetAside
 from fwlens.nightly import SLOT
 from fwlens.source.files import Input
 from fwlens.store import AFTER, OUTSIDE, Run, Store, Taken, account_of, digest, hold, ledger_of
+from fwlens.store.harm import sentence
 from tests.night import Entry
 from tests.nightly.world import ALLOWED, DOCKER, HUGGING_FACE, PYPI, T0, lines, read, seen
 
@@ -77,6 +78,13 @@ def test_an_input_that_is_put_again_takes_the_place_of_itself(tmp_path: Path) ->
     store.put("s", 2, [taken("a", [seen(PYPI, 1), seen(PYPI, 2)], "2")])
     assert flows(store).equals(read([seen(PYPI, 1), seen(PYPI, 2), seen(DOCKER, 1)]))
     assert [(one.label, one.mark) for one in opened(tmp_path).inputs()] == [("a", "2"), ("b", "1")]
+
+
+def test_what_a_library_colours_for_a_terminal_is_told_without_its_colours() -> None:
+    error = ValueError("\x1b[31m  x \x1b[1;4mInvalid\x1b[0m data\x1b]8;;http://e\x07 at\r\nline 1\x9b2J")
+    assert sentence("nights", "flows", "read", error) == (
+        "nights: the store cannot be read (ValueError: x Invalid data at line 1)."
+    )
 
 
 def test_inputs_that_are_replaced_are_gone(tmp_path: Path) -> None:

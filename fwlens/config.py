@@ -8,6 +8,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Final, Literal, get_args
@@ -30,6 +31,11 @@ _SECRET: Final = re.compile(r"(?<=://)[^/@\"]*@|\?[^\s\"]*")  # a password, a sh
 _PRIORITY: Final = msgspec.Meta(ge=100, le=65000)
 _DAY: Final = timedelta(days=1)
 
+# What a night writes there: patterns may take it in.
+_WRITTEN: Final = {
+    "store": ("flows/day=2026-11-20/part-0.snappy.parquet", "flows/_delta_log/0.json"),
+    "reports": ("2026-11-20/diff.json", "2026-11-20/report.affected.csv", "2026-11-20/report.affected.parquet"),
+}
 _WORDS: Final = (
     (" | null", ""), ("`array`", "a list"), ("`str`", "text"), ("`int`", "a whole number"), ("`bool`", "true or false"),
     ("`object`", "a table"), ("`float`", "a number"), ("`", ""),
@@ -218,6 +224,8 @@ def _judged(name: str, value: Any) -> Iterator[str]:
             _span(value)
         elif name == "region" and value is not None:
             names.region(value)
+        elif name == "logs" and not all(text.strip() for text in value):
+            yield "has an empty item: name a file, a folder, or an address of blobs."
         elif name in ("store", "reports"):
             yield from _place(name, value)
         elif name == "webhook_variable" and not _VARIABLE.fullmatch(value):
@@ -246,7 +254,8 @@ def _together(all_of: Settings) -> Iterator[tuple[str, str]]:
         yield "logs", "nothing to read: name a workspace, a resource, or logs (files, folders, blob addresses)."
     for name in ("store", "reports"):
         for log in all_of.logs:
-            if "://" not in getattr(all_of, name) and _is_within(getattr(all_of, name), log):
+            place = getattr(all_of, name)
+            if "://" not in place and any(_is_within(f"{place}/{file}", log) for file in _WRITTEN[name]):
                 yield name, f"lies in {log}, which is read: the night would read what it wrote. Choose another place."
     if (
         "://" not in all_of.store
@@ -266,11 +275,22 @@ def _together(all_of: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _is_within(place: str, log: str) -> bool:
-    """Whether a folder lies in what is read. The store's tables are flows to whoever reads them."""
+    """Whether a folder lies in what is read, also by a pattern. The store's tables are flows to whoever reads them."""
+    if "://" in log:
+        return False
     try:
-        return "://" not in log and Path(place).resolve().is_relative_to(Path(log).resolve())
+        there, read = Path(place).resolve(), Path(log).resolve()
     except (OSError, ValueError):  # no path at all, or a circle of links: reading it says so
         return False
+    return there.is_relative_to(read) or any(_takes_in(read, each) for each in (there, *there.parents))
+
+
+def _takes_in(pattern: Path, place: Path) -> bool:
+    """Whether a pattern names a place: part by part, and whole where it spans folders."""
+    if "**" in pattern.parts:
+        return fnmatchcase(str(place), str(pattern))
+    alike = (fnmatchcase(name, part) for part, name in zip(pattern.parts, place.parts, strict=False))
+    return len(pattern.parts) == len(place.parts) and all(alike)
 
 
 def _beside(path: Path, value: str | Texts | None) -> Any:

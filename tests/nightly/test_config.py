@@ -108,6 +108,7 @@ id = 1
         ('logs = ["x"]\nstore = "abfss://"', "fwlens.toml:2: store: is no address of a data lake: write abfss://CONTAINER@ACCOUNT.dfs.core.windows.net/FOLDER."),
         ('logs = ["x"]\nstore = "nights"\nreports = "./nights/"', "fwlens.toml:3: reports: is the store too: choose another place."),
         ('logs = ["x"]\nreports = "abfss://c@a.dfs.core.windows.net/r"', "fwlens.toml:2: reports: is a folder of this machine, such as a mounted share; an address is none."),
+        ('logs = ["x", ""]', "fwlens.toml:1: logs: has an empty item: name a file, a folder, or an address of blobs."),
         ("logs = [", "fwlens.toml: is not TOML (Invalid value (at end of document))."),
         ('logs = ["x"]\nx y', "fwlens.toml:2: is not TOML (Expected '=' after a key in a key/value pair)."),
         ('logs = ["x"]\nplatform = "nsgs"', "fwlens.toml:2: platform: is one of azure-firewall, nsg, aml-managed-network."),
@@ -125,6 +126,27 @@ def test_a_night_does_not_read_what_it_wrote(tmp_path: Path, log: str, where: st
     assert said == (
         f"fwlens.toml:2: store: lies in {where}, which is read: the night would read what it wrote. Choose another place."
     )
+
+
+@pytest.mark.parametrize(
+    "log", ["*", "n*", "**/*.parquet", "ni?hts/st[o]re", "nights/*/*", "**", "nights/store/*/*/*.json", "*/*/f*"]
+)
+def test_a_pattern_that_takes_in_the_store_is_told(tmp_path: Path, log: str) -> None:
+    (said,) = faults(tmp_path, f'logs = ["{log}"]\nstore = "nights/store"\nreports = "{tmp_path}x"')
+    assert said == (
+        f"fwlens.toml:2: store: lies in {log}, which is read: the night would read what it wrote. Choose another place."
+    )
+
+
+@pytest.mark.parametrize("log", ["*/2*/*.json", "r/*/*", "**/d*f.json"])
+def test_a_pattern_that_takes_in_the_reports_is_told(tmp_path: Path, log: str) -> None:
+    (said,) = faults(tmp_path, f'logs = ["{log}"]\nstore = "{tmp_path}x"\nreports = "r"')
+    assert said.startswith(f"fwlens.toml:3: reports: lies in {log}, which is read: ")
+
+
+@pytest.mark.parametrize("log", ["*.json", "logs/*", "*/*.jsonl", "night", "nights/store.*", "nights/*.json"])
+def test_a_pattern_beside_the_store_is_right(tmp_path: Path, log: str) -> None:
+    of(tmp_path, f'logs = ["{log}"]\nstore = "nights/store"\nreports = "r/r/r"')
 
 
 def test_a_store_beside_what_is_read_is_right(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from msgspec import structs
 from fwlens import source
 from fwlens.errors import FwlensError
 from fwlens.flow import Span
+from fwlens.nightly.content import content_of
 from fwlens.nightly.cut import SLOT, Cut
 from fwlens.nightly.tiles import EPOCH, Stretch, Tile, tiles
 from fwlens.source import bloburl
@@ -226,7 +227,7 @@ def changed(
     known = {one.label: one for one in store.inputs()}
     everything = logs.found(listed_from)
     there = {one.label for one in everything}
-    vanished = {one.mark: one.id for one in known.values() if _is_file(one.mark) and one.label not in there}
+    vanished = {one.id: one for one in known.values() if _is_file(one.mark) and one.label not in there}
     fresh = [one for one in everything if not _is_known(one, known.get(one.label), cut, with_allowed=with_allowed)]
     blobs = [one.blob for one in fresh if one.blob]
     places = dict(zip((blob.label for blob in blobs), logs.reached(blobs), strict=True))
@@ -240,12 +241,13 @@ def changed(
         if lost or (place.named and all(account.format == _UNKNOWN for account in read.ledger.inputs)):
             step.faults += read.faults
         account = _told(account_of(read.ledger, cut.used(read.used), with_allowed=with_allowed, night=night))
-        account = account.after([old.account] if old else [], done)
         if lost and old and old.account.rows_read > account.rows_read:
             continue  # what was read of it before is more than what can be read now
         mark = _marked(one, with_allowed=with_allowed)
-        if mark in vanished:
-            step.replaced.append(vanished.pop(mark))  # the same file under another name
+        content, same = ("", []) if lost else _again(one, mark, vanished.values())
+        step.replaced += [vanished.pop(each.id).id for each in same]
+        account = account.after((each.account for each in (*same, *([old] if old else []))), done)
+        account = structs.replace(account, content=content)
         again = lost or bool(read.service_tags)
         slots = cut.slots(read.slots)
         step.taken.append(Taken(one.label, "" if again else mark, one.changed, one.changed, account, slots))
@@ -254,6 +256,20 @@ def changed(
             step = _Gathered()
     if step.taken or step.tags or step.faults:
         yield step.done()
+
+
+def _again(one: Found, mark: str, vanished: Iterable[Kept]) -> tuple[str, list[Kept]]:
+    """What a file holds as a whole, and what the store has of it under names that are gone: with the mark that it has,
+    or with all that was read then at its begin."""
+    vanished = [each for each in vanished if each.mark == mark or each.account.content]
+    for each in vanished:
+        if each.mark == mark:
+            return each.account.content, [each]
+    if one.place is None:
+        return "", []
+    content = content_of(one.place.path, (each.account.content for each in vanished))
+    same = {each.account.content: each for each in vanished if each.account.content in content.begins}
+    return content.whole, list(same.values())
 
 
 @dataclass(slots=True)

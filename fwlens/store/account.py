@@ -38,13 +38,15 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Account(msgspec.Struct, frozen=True):
-    """All logs of an input, why rows were set aside, whether allowed entries were decoded, and by which night."""
+    """All logs of an input, why rows were set aside, whether allowed entries were decoded, by which night, and what it
+    held as a whole (its length and digest, empty where it is no file)."""
 
     parts: tuple[Part, ...]
     set_aside: tuple[tuple[str, int, str], ...]
     tables: tuple[str, ...]
     with_allowed: bool
     night: str = ""
+    content: str = ""
 
     @property
     def rows_read(self) -> int:
@@ -80,15 +82,14 @@ class Account(msgspec.Struct, frozen=True):
             read, allowed, known = (sum(numbers) for numbers in zip(*map(_numbers, each), strict=True))
             parts.append(Part(path, formats, read, tuple(sorted(used.items())), allowed, names, known))
         reasons = sorted((reason, rows, first) for (reason, first), rows in aside.items())
-        return Account(tuple(parts), tuple(reasons), self.tables, self.with_allowed, self.night)
+        return structs.replace(self, parts=tuple(parts), set_aside=tuple(reasons))
 
     def after(self, earlier: Iterable["Account"], done: str) -> "Account":
         """The same, knowing which allowed entries earlier readings of it had by the last night that was `done`."""
         before: dict[str, int] = {}
         for part, night in ((part, account.night) for account in earlier for part in account.parts):
-            name = part.path.partition(ARRIVED)[0]
-            before[name] = before.get(name, 0) + (part.known if night > done else part.allowed)
-        parts = (structs.replace(part, known=before.get(part.path.partition(ARRIVED)[0], 0)) for part in self.parts)
+            before[_kind(part)] = before.get(_kind(part), 0) + (part.known if night > done else part.allowed)
+        parts = (structs.replace(part, known=before.get(_kind(part), 0)) for part in self.parts)
         return structs.replace(self, parts=tuple(parts))
 
     def counted(self, since: datetime | None) -> tuple[Counted, ...]:
@@ -129,6 +130,12 @@ def account_of(
         with_allowed,
         night,
     )
+
+
+def _kind(part: Part) -> str:
+    """The table of a window; a file has one log, whatever it is called."""
+    table, arrived, _ = part.path.partition(ARRIVED)
+    return table if arrived else ""
 
 
 def _numbers(part: Part) -> tuple[int, int, int]:

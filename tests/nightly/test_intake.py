@@ -2,7 +2,7 @@
 
 import gzip
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -260,6 +260,99 @@ def test_a_file_that_is_moved_is_not_counted_twice(tmp_path: Path) -> None:
     reading(tmp_path)
     assert labels(tmp_path) == ["z.json"]
     assert stored(tmp_path).equals(read([seen(PYPI, 1)]))
+
+
+def zipped(file: Path) -> None:
+    """As `gzip` does it: the time stays, the file is another."""
+    told, place = file.stat(), file.with_name(f"{file.name}.gz")
+    place.write_bytes(gzip.compress(file.read_bytes()))
+    os.utime(place, ns=(told.st_atime_ns, told.st_mtime_ns))
+    file.unlink()
+
+
+def moved(file: Path) -> None:
+    """To another disk and back: every byte is copied."""
+    file.with_name("z.json").write_bytes(file.read_bytes())
+    file.unlink()
+
+
+def unzipped(file: Path) -> None:
+    zipped(file)
+    file.with_name("b.json").write_bytes(gzip.decompress(file.with_name(f"{file.name}.gz").read_bytes()))
+    file.with_name(f"{file.name}.gz").unlink()
+
+
+@pytest.mark.parametrize("grown", [0, 3], ids=["as it was", "grown"])
+@pytest.mark.parametrize("turn", [zipped, moved, unzipped])
+def test_a_file_that_was_compressed_or_copied_after_it_was_read_is_the_same_file(
+    tmp_path: Path, turn: Callable[[Path], None], grown: int
+) -> None:
+    file, entries = tmp_path / "logs/a.json", [seen(PYPI, 1), seen(ALLOWED, 2), seen(DOCKER, 3)]
+    write(file, entries)
+    write(tmp_path / "logs/other.json", [seen(HUGGING_FACE, 1)])
+    reading(tmp_path)
+    more = [seen(HUGGING_FACE, minute) for minute in range(70, 70 + grown)]
+    if grown:
+        with file.open("ab") as end:
+            end.write(lines(more))
+    turn(file)
+    (name,) = (each.name for each in (tmp_path / "logs").iterdir() if each.name != "other.json")
+    assert reading(tmp_path) == [f"{name}: {3 + grown} rows."]
+    assert reading(tmp_path) == []
+    assert labels(tmp_path) == sorted([name, "other.json"])
+    entries.remove(seen(ALLOWED, 2))
+    assert stored(tmp_path).equals(read([*entries, seen(HUGGING_FACE, 1), *more]))
+
+
+def test_rotated_logs_count_once_however_they_are_named(tmp_path: Path) -> None:
+    folder, every = tmp_path / "logs", []
+    for day in range(5):
+        every.append([seen(entry, 60 * day + minute) for minute, entry in enumerate((PYPI, DOCKER, HUGGING_FACE))])
+        write(folder / "fw.json", every[-1][:2])
+        write(folder / f"nsg-{day}.json", every[-1][2:])
+        reading(tmp_path)
+        with (folder / "fw.json").open("ab") as end:
+            end.write(lines(every[-1][:1]))
+        every.append(every[-1][:1])
+        for number in range(day, 0, -1):
+            (folder / f"fw.json.{number}.gz").rename(folder / f"fw.json.{number + 1}.gz")
+        zipped(folder / "fw.json")
+        (folder / "fw.json.gz").rename(folder / "fw.json.1.gz")
+        zipped(folder / f"nsg-{day}.json")
+        if day % 2:
+            reading(tmp_path)
+    reading(tmp_path)
+    assert stored(tmp_path).equals(read([entry for each in every for entry in each]))
+
+
+@pytest.mark.parametrize("content", [b"", lines([seen(PYPI, 1)])[:-9]], ids=["empty", "torn"])
+def test_a_file_whose_content_says_nothing_stands_for_no_other(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs/a.json").write_bytes(content)
+    write(tmp_path / "logs/b.json", [seen(PYPI, 1)])
+    reading(tmp_path)
+    (tmp_path / "logs/a.json").unlink()
+    (tmp_path / "logs/b.json").unlink()
+    write(tmp_path / "logs/c.json", [seen(PYPI, 2)])
+    write(tmp_path / "logs/d.json", [seen(PYPI, 1), seen(DOCKER, 9)])
+    reading(tmp_path)
+    assert stored(tmp_path).equals(read([seen(PYPI, 2), seen(PYPI, 1), seen(DOCKER, 9)]))
+
+
+def test_a_torn_copy_does_not_take_the_place_of_what_was_read(tmp_path: Path) -> None:
+    entries = [seen(PYPI, 1), seen(DOCKER, 2)]
+    write(tmp_path / "logs/a.json", entries)
+    reading(tmp_path)
+    zipped(tmp_path / "logs/a.json")
+    place = tmp_path / "logs/a.json.gz"
+    whole = place.read_bytes()
+    place.write_bytes(whole[:-9])
+    reading(tmp_path)
+    assert set(stored(tmp_path)["dst_fqdn"]) == {"pypi.org", "auth.docker.io"}
+    place.write_bytes(whole)
+    reading(tmp_path)
+    assert stored(tmp_path).equals(read(entries))
+    assert labels(tmp_path) == ["a.json.gz"]
 
 
 def test_the_flows_of_a_file_that_is_gone_stay(tmp_path: Path) -> None:

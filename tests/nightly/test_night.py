@@ -41,7 +41,7 @@ def cli(folder: Path, *arguments: str, until: str = "2026-11-21T03:00", **enviro
             "nightly", "--logs", str(folder / "logs"), "--store", str(folder / "store"), "--reports",
             str(folder / "reports"), "--look-back", "1d", "--until", until, *arguments,
         ],
-        env=environment,
+        env={"COLUMNS": "", **environment},
     )  # fmt: skip
 
 

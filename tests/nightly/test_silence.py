@@ -161,7 +161,7 @@ def test_what_is_not_known_is_told_in_the_summary_the_files_and_to_whom_it_conce
     words += ["--reports", str(tmp_path / "reports"), "--look-back", "1d", "--until"]
     assert CliRunner().invoke(app, [*words, "2026-11-20T23:00"]).exit_code == 3
     write(tmp_path / "logs/2.json", seen(NETWORK, 1500))
-    said = CliRunner().invoke(app, [*words, "2026-11-22T03:00"])
+    said = CliRunner().invoke(app, [*words, "2026-11-22T03:00"], env={"COLUMNS": ""})
     assert (said.exit_code, said.stdout.splitlines()[:5]) == (
         0,
         [

@@ -30,6 +30,7 @@ FILES: Final = "fwlens/files"
 _ETAG: Final = "etag:"
 _EARLY: Final = "early"
 _AT_ONCE: Final = 50
+_LISTINGS: Final = 3
 _ROWS_AT_ONCE: Final = 200_000
 _MICROSECOND: Final = timedelta(microseconds=1)
 _UNKNOWN: Final = "unknown"
@@ -222,40 +223,93 @@ def changed(
 
     Blobs of hours before `listed_from` are not asked for again. What is in a file is stored whole, also from `until`
     on: it may be gone tomorrow. The hour in which a night ends is cut there (`Cut`), so that it answers for its part.
+    Where a file of a folder is gone before it is read, it may have another name by now, and all are listed again.
     """
-    cut = Cut(until)
-    known = {one.label: one for one in store.inputs()}
-    everything = logs.found(listed_from)
-    there = {one.label for one in everything}
-    vanished = {one.id: one for one in known.values() if _is_file(one.mark) and one.label not in there}
-    fresh = [one for one in everything if not _is_known(one, known.get(one.label), cut, with_allowed=with_allowed)]
-    blobs = [one.blob for one in fresh if one.blob]
-    places = dict(zip((blob.label for blob in blobs), logs.reached(blobs), strict=True))
-    step = _Gathered()
-    for one in fresh:
-        place = one.place or places[one.label]
-        span = Span(since, every=cut.every(one.changed))
-        read = source.read([], places=[place], with_allowed=with_allowed, span=span)
-        step.tags += read.service_tags
-        lost, old = bool(read.unread), known.get(one.label)
+    wanted = _Wanted(Cut(until), since, with_allowed, night, done)
+    for _ in range(_LISTINGS):
+        known = {one.label: one for one in store.inputs()}
+        everything = logs.found(listed_from)
+        there = {one.label for one in everything}
+        vanished = {one.id: one for one in known.values() if _is_file(one.mark) and one.label not in there}
+        fresh = [one for one in everything if not wanted.is_known(one, known.get(one.label))]
+        blobs = [one.blob for one in fresh if one.blob]
+        places = dict(zip((blob.label for blob in blobs), logs.reached(blobs), strict=True))
+        step, is_whole = _Gathered(), True
+        for one in fresh:
+            is_whole &= step.take(one, one.place or places[one.label], known.get(one.label), vanished, wanted)
+            if step.is_full:
+                yield step.done()
+                step = _Gathered()
+        if step.taken or step.tags or step.faults:
+            yield step.done()
+        if is_whole:
+            return
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a night wants of files, which night it is, and which was the last that was done."""
+
+    cut: Cut
+    since: datetime
+    with_allowed: bool
+    night: str
+    done: str
+
+    def is_known(self, one: Found, old: Kept | None) -> bool:
+        """Whether the store has a file as it is now, cut where this night ends."""
+        if old is None or not one.mark or old.mark != self.mark(one):
+            return False
+        return self.cut.every(one.changed) == SLOT or self.cut.is_in(old.account)
+
+    def mark(self, one: Found) -> str:
+        """A file that was read without its allowed entries is another than the same file with them."""
+        return f"{one.mark}+allowed" if one.mark and self.with_allowed else one.mark
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """Inputs that wait for their commit."""
+
+    taken: list[Taken] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+    tags: list[tuple[str, bytes]] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+    def take(self, one: Found, place: Input, old: Kept | None, vanished: dict[str, Kept], wanted: _Wanted) -> bool:
+        """Read a file or blob in place of what the store has of it, also under a name that is gone; False where it is
+        gone itself by now."""
+        cut = wanted.cut
+        span = Span(wanted.since, every=cut.every(one.changed))
+        read = source.read([], places=[place], with_allowed=wanted.with_allowed, span=span)
+        self.tags += read.service_tags
+        lost = bool(read.unread)
+        if lost and one.place and not (place.named or Path(place.path).exists()):
+            return False
         if lost or (place.named and all(account.format == _UNKNOWN for account in read.ledger.inputs)):
-            step.faults += read.faults
-        account = _told(account_of(read.ledger, cut.used(read.used), with_allowed=with_allowed, night=night))
+            self.faults += read.faults
+        used = cut.used(read.used)
+        account = _told(account_of(read.ledger, used, with_allowed=wanted.with_allowed, night=wanted.night))
         if lost and old and old.account.rows_read > account.rows_read:
-            continue  # what was read of it before is more than what can be read now
-        mark = _marked(one, with_allowed=with_allowed)
+            return True  # what was read of it before is more than what can be read now
+        mark = wanted.mark(one)
         content, same = ("", []) if lost else _again(one, mark, vanished.values())
-        step.replaced += [vanished.pop(each.id).id for each in same]
-        account = account.after((each.account for each in (*same, *([old] if old else []))), done)
+        self.replaced += [vanished.pop(each.id).id for each in same]
+        account = account.after((each.account for each in (*same, *([old] if old else []))), wanted.done)
         account = structs.replace(account, content=content)
         again = lost or bool(read.service_tags)
         slots = cut.slots(read.slots)
-        step.taken.append(Taken(one.label, "" if again else mark, one.changed, one.changed, account, slots))
-        if len(step.taken) == _AT_ONCE or sum(each.slots.height for each in step.taken) > _ROWS_AT_ONCE:
-            yield step.done()
-            step = _Gathered()
-    if step.taken or step.tags or step.faults:
-        yield step.done()
+        self.taken.append(Taken(one.label, "" if again else mark, one.changed, one.changed, account, slots))
+        return True
+
+    @property
+    def is_full(self) -> bool:
+        """Whether they are enough for a commit."""
+        return len(self.taken) == _AT_ONCE or sum(each.slots.height for each in self.taken) > _ROWS_AT_ONCE
+
+    def done(self) -> Step:
+        """The step that they make."""
+        return Step(FILES, None, tuple(self.taken), tuple(self.replaced), tuple(self.tags), tuple(self.faults))
 
 
 def _again(one: Found, mark: str, vanished: Iterable[Kept]) -> tuple[str, list[Kept]]:
@@ -272,26 +326,6 @@ def _again(one: Found, mark: str, vanished: Iterable[Kept]) -> tuple[str, list[K
     return content.whole, list(same.values())
 
 
-@dataclass(slots=True)
-class _Gathered:
-    """Inputs that wait for their commit."""
-
-    taken: list[Taken] = field(default_factory=list)
-    replaced: list[str] = field(default_factory=list)
-    tags: list[tuple[str, bytes]] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-
-    def done(self) -> Step:
-        """The step that they make."""
-        return Step(FILES, None, tuple(self.taken), tuple(self.replaced), tuple(self.tags), tuple(self.faults))
-
-
-def _is_known(one: Found, old: Kept | None, cut: Cut, *, with_allowed: bool) -> bool:
-    if old is None or not one.mark or old.mark != _marked(one, with_allowed=with_allowed):
-        return False
-    return cut.every(one.changed) == SLOT or cut.is_in(old.account)
-
-
 def _told(account: Account) -> Account:
     """The account in the words of a night, which has no option for its oldest rows but how long it keeps them."""
     aside = tuple((_OLD if reason == _OUTSIDE else reason, rows, first) for reason, rows, first in account.set_aside)
@@ -301,8 +335,3 @@ def _told(account: Account) -> Account:
 def _is_file(mark: str) -> bool:
     """Whether a mark is that of a file, which keeps it when it is renamed."""
     return bool(mark) and not mark.startswith(_ETAG)
-
-
-def _marked(one: Found, *, with_allowed: bool) -> str:
-    """A file that was read without its allowed entries is another than the same file with them."""
-    return f"{one.mark}+allowed" if one.mark and with_allowed else one.mark

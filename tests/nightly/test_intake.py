@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from fwlens.errors import FwlensError
 from fwlens.ledger import ALLOWED as ALLOWED_ROWS
 from fwlens.nightly import Stretch, Workspace, take_in
-from fwlens.nightly.intake import found_in
+from fwlens.nightly.intake import Found, Logs, found_in
 from fwlens.source.files import Input
 from fwlens.store import Store
 from tests.night import Entry
@@ -384,6 +384,25 @@ def test_a_torn_file_is_told_and_read_again_when_it_is_whole(tmp_path: Path) -> 
     file.write_bytes(whole)
     assert run(tmp_path, T0 + 5 * H, files=[str(file.parent)]).faults == ()
     assert old.st_ino == file.stat().st_ino
+    assert stored(tmp_path).equals(read([seen(PYPI, 1), seen(DOCKER, 1)]))
+
+
+def test_a_file_that_is_rotated_while_a_night_reads_the_others_is_read_under_its_new_name(tmp_path: Path) -> None:
+    write(tmp_path / "logs/a.json", [seen(PYPI, 1)])
+    write(tmp_path / "logs/b.json", [seen(DOCKER, 1)])
+    write(tmp_path / "logs/c.json", [seen(HUGGING_FACE, 1)])
+    listings = []
+
+    def listed(_: datetime) -> Sequence[Found]:
+        listings.append(tuple(found_in([str(tmp_path / "logs")])))
+        if len(listings) == 1:
+            zipped(tmp_path / "logs/b.json")
+            (tmp_path / "logs/c.json").unlink()
+        return listings[-1]
+
+    outcome = run(tmp_path, T0 + 5 * H, logs=Logs(listed))
+    assert (outcome.exit, outcome.faults, len(listings)) == (3, (), 2)
+    assert labels(tmp_path) == ["a.json", "b.json.gz"]
     assert stored(tmp_path).equals(read([seen(PYPI, 1), seen(DOCKER, 1)]))
 
 

@@ -316,7 +316,7 @@ def _workspaces(settings: "Settings", stay: ExitStack, log: Log) -> "Sequence[Wo
 def _logs(settings: "Settings", stay: ExitStack) -> "Logs":
     """Files of this machine, and blobs."""
     from fwlens.nightly import Logs
-    from fwlens.nightly.intake import blobs_in, found_in
+    from fwlens.nightly.files import blobs_in, found_in
 
     files = [log for log in settings.logs if "://" not in log]
     blobs = [log for log in settings.logs if "://" in log]

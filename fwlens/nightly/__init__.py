@@ -19,14 +19,15 @@ from fwlens.errors import FwlensError
 from fwlens.night import night_of
 from fwlens.nightly import folder
 from fwlens.nightly.cut import SLOT
-from fwlens.nightly.intake import Logs, Step, Workspace, arrivals, changed
+from fwlens.nightly.files import Logs, changed
+from fwlens.nightly.intake import Step, Workspace, arrivals
 from fwlens.nightly.look import LookBack, look_back
 from fwlens.nightly.plan import Night, Outcome, Tell, run_name
 from fwlens.nightly.tiles import Stretch, floor
 from fwlens.nightly.words import notice, recommended, silent, table, unread
 from fwlens.notify import Notice
 from fwlens.report import SHARED_SCRIPT, plot_library, render
-from fwlens.store import Run, Store
+from fwlens.store import Run, Store, name_of
 
 __all__ = [
     "SLOT", "Logs", "Night", "Outcome", "Stretch", "TakenIn", "Workspace", "failed", "night", "not_begun", "run_name",
@@ -121,7 +122,7 @@ def take_in(plan: Night, tell: Tell, done: str = "") -> TakenIn:
         read.tags |= set(step.tags)
         read.faults += step.faults
         rows = sum(one.account.rows_read for one in step.taken)
-        first = step.taken[0].label if step.taken else ""
+        first = name_of(step.taken[0].label) if step.taken else ""
         more = f" and {len(step.taken) - 1} more" if len(step.taken) > 1 else ""
         tell(
             "info", "read" if plan.dry_run else "stored", f"{first}{more}: {rows:,} rows.",
@@ -283,8 +284,7 @@ def _gone(plan: Night) -> list[str]:
     """Inputs of which nothing is kept and that nobody could read again."""
     horizon = floor(plan.until - plan.keep_flows, _DAY)
     there = {one.label for one in plan.logs.found(plan.since)} if plan.logs else set()
-    return [
-        one.id
-        for one in plan.store.inputs()
-        if one.label not in there and (one.account.last or one.end) < horizon and one.end < horizon
-    ]
+    every = sorted(plan.store.inputs(), key=lambda one: one.turn)
+    last = {one.name: one for one in every if one.name in there}
+    old = [one for one in every if (one.account.last or one.end) < horizon and one.end < horizon]
+    return [one.id for one in old if last.get(one.name) is not one]

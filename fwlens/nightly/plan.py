@@ -10,7 +10,8 @@ from fwlens import emit, run
 from fwlens.answer import Answer
 from fwlens.diff import Diff
 from fwlens.nightly.cut import SLOT
-from fwlens.nightly.intake import Logs, Workspace
+from fwlens.nightly.files import Logs
+from fwlens.nightly.intake import Workspace
 from fwlens.nightly.tiles import floor
 from fwlens.notify import Notice
 from fwlens.store import Run, Store

@@ -5,10 +5,10 @@ Three Delta tables lie beneath one place, a folder or a data lake. Other tools m
 
 from fwlens.store.account import AFTER, ARRIVED, OUTSIDE, Account, account_of, ledger_of
 from fwlens.store.lock import Lock, hold
-from fwlens.store.rows import Kept, Run, Taken, digest
+from fwlens.store.rows import Kept, Run, Taken, digest, name_of
 from fwlens.store.tables import Store, is_remote
 
 __all__ = [
     "AFTER", "ARRIVED", "OUTSIDE", "Account", "Kept", "Lock", "Run", "Store", "Taken", "account_of", "digest", "hold",
-    "is_remote", "ledger_of",
+    "is_remote", "ledger_of", "name_of",
 ]  # fmt: skip

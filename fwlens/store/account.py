@@ -18,6 +18,7 @@ from fwlens.ledger import Counted, Ledger, SetAside
 OUTSIDE: Final = "outside the look-back (--look-back)"
 ARRIVED: Final = " arrived "
 """What stands in the name of a window's logs before when they arrived."""
+_UNKNOWN: Final = "unknown"
 AFTER: Final = "after the end of the night (--until)"
 
 
@@ -38,8 +39,11 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Account(msgspec.Struct, frozen=True):
-    """All logs of an input, why rows were set aside, whether allowed entries were decoded, by which night, and what it
-    held as a whole (its length and digest, empty where it is no file)."""
+    """All logs of an input, why rows were set aside, whether allowed entries were decoded, and by which night.
+
+    Of a file also what it held as a whole (its length and digest), and when its first and last flow were seen
+    (microseconds since 1970, UTC).
+    """
 
     parts: tuple[Part, ...]
     set_aside: tuple[tuple[str, int, str], ...]
@@ -47,6 +51,7 @@ class Account(msgspec.Struct, frozen=True):
     with_allowed: bool
     night: str = ""
     content: str = ""
+    seen: tuple[int, int] | None = None
 
     @property
     def rows_read(self) -> int:
@@ -145,7 +150,7 @@ def _numbers(part: Part) -> tuple[int, int, int]:
 def ledger_of(accounts: Iterable[Account], since: datetime, until: datetime) -> Ledger:
     """The ledger of a look-back: rows used before `since` or from `until` on (where slots begin) are set aside."""
     begin, end = since.timestamp(), until.timestamp()
-    inputs: list[ledger.Account] = []
+    inputs: dict[str, ledger.Account] = {}
     reasons: dict[str, list[tuple[int, str]]] = {}
     tables: set[str] = set()
     for account in accounts:
@@ -159,13 +164,19 @@ def ledger_of(accounts: Iterable[Account], since: datetime, until: datetime) -> 
             for reason, rows in ((OUTSIDE, before), (AFTER, after)):
                 if rows:
                     reasons.setdefault(reason, []).append((rows, part.path))
-            rest = part.rows_read - inside
-            inputs.append(ledger.Account(part.path, part.format, part.rows_read, inside, rest))
+            one = ledger.Account(part.path, part.format, part.rows_read, inside, part.rows_read - inside)
+            inputs[part.path] = _both(inputs[part.path], one) if part.path in inputs else one
     aside = [
         SetAside(reason, sum(n for n, _ in each), min(first for _, first in each)) for reason, each in reasons.items()
     ]
     return Ledger(
-        tuple(sorted(inputs, key=lambda one: one.path)),
+        tuple(sorted(inputs.values(), key=lambda one: one.path)),
         tuple(sorted(aside, key=lambda one: (-one.rows, one.reason))),
         tuple(sorted(tables)),
     )
+
+
+def _both(one: ledger.Account, two: ledger.Account) -> ledger.Account:
+    """Two files that had one name in turn, as one input."""
+    read, used = one.rows_read + two.rows_read, one.rows_used + two.rows_used
+    return ledger.Account(one.path, two.format if one.format == _UNKNOWN else one.format, read, used, read - used)

@@ -64,12 +64,18 @@ RUNS: Final[Columns] = {
     "diff": pl.String,
     "fwlens": pl.String,
 }
+_TURN: Final = "\n"  # in no name of a place: these are shown as plain text
 SCHEMAS: Final[dict[str, Columns]] = {"flows": _FLOWS, "recommendations": RECOMMENDATIONS, "runs": RUNS}
 
 
 def digest(text: str) -> str:
     """The id of an input: what stands in predicates is hexadecimal, whatever a name is made of."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def name_of(label: str) -> str:
+    """What an input is called where it lies."""
+    return label.partition(_TURN)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,10 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What the store says of an input, without its flows."""
+    """What the store says of an input, without its flows.
+
+    Several files may have had one name in turn: what was read of each has a label of its own.
+    """
 
     id: str
     label: str
@@ -103,6 +112,22 @@ class Kept:
     begin: datetime
     end: datetime
     account: Account
+
+    @property
+    def name(self) -> str:
+        """What the input is called where it lies."""
+        return name_of(self.label)
+
+    @property
+    def turn(self) -> int:
+        """Which file of this name it is, from 1 on."""
+        number = self.label.partition(_TURN)[2]
+        return int(number) if number.isdecimal() else 1
+
+    @property
+    def next_label(self) -> str:
+        """The label of the next file of this name."""
+        return f"{self.name}{_TURN}{self.turn + 1}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 import pytest
 
 from fwlens.nightly import Logs, take_in
-from fwlens.nightly.intake import blobs_in
+from fwlens.nightly.files import blobs_in
 from fwlens.source.storage import Storage
 from tests import azurite
 from tests.azurite import Azurite, Relay, relayed

@@ -1,8 +1,10 @@
 """How what is new comes into the store: every row once, whatever is interrupted."""
 
+import contextlib
 import gzip
+import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from fwlens.errors import FwlensError
 from fwlens.ledger import ALLOWED as ALLOWED_ROWS
 from fwlens.nightly import Stretch, Workspace, take_in
-from fwlens.nightly.intake import Found, Logs, found_in
+from fwlens.nightly.files import Found, Logs, found_in
 from fwlens.source.files import Input
 from fwlens.store import Store
 from tests.night import Entry
@@ -245,12 +247,12 @@ def test_a_file_of_the_same_size_and_time_that_is_another_file_is_read_again(tmp
     write(tmp_path / "logs/a.json", [seen(PYPI, 11)])
     reading(tmp_path)
     old = (tmp_path / "logs/a.json").stat()
-    write(tmp_path / "logs/new", [seen(PYPI, 12)])
+    write(tmp_path / "logs/new", [seen(PYPI, 10)])
     (tmp_path / "logs/new").rename(tmp_path / "logs/a.json")
     os.utime(tmp_path / "logs/a.json", ns=(old.st_atime_ns, old.st_mtime_ns))
     assert (tmp_path / "logs/a.json").stat().st_size == old.st_size
     assert reading(tmp_path) == ["a.json: 1 rows."]
-    assert stored(tmp_path).equals(read([seen(PYPI, 12)]))
+    assert stored(tmp_path).equals(read([seen(PYPI, 10)]))
 
 
 def test_a_file_that_is_moved_is_not_counted_twice(tmp_path: Path) -> None:
@@ -323,6 +325,129 @@ def test_rotated_logs_count_once_however_they_are_named(tmp_path: Path) -> None:
             reading(tmp_path)
     reading(tmp_path)
     assert stored(tmp_path).equals(read([entry for each in every for entry in each]))
+
+
+def archived(file: Path) -> None:
+    """Out of what is read; the next entry makes a new file."""
+    file.rename(file.parents[1] / "archive")
+
+
+def truncated(file: Path) -> None:
+    """After a copy to elsewhere; the file is the same."""
+    os.truncate(file, 0)
+
+
+@pytest.mark.parametrize("rotate", [archived, truncated])
+def test_what_was_read_of_a_log_that_was_rotated_out_of_the_logs_stays(
+    tmp_path: Path, rotate: Callable[[Path], None]
+) -> None:
+    file, every = tmp_path / "logs/fw.json", list[Entry]()
+    file.parent.mkdir()
+    for day in range(3):
+        for part in range(2):
+            more = [seen(entry, 300 * day + 60 * part + minute) for minute, entry in enumerate((PYPI, ALLOWED, DOCKER))]
+            with file.open("ab") as end:
+                end.write(lines(more))
+            every += [one for one in more if one.action == "Deny"]
+            reading(tmp_path)
+            assert stored(tmp_path).equals(read(every))
+        rotate(file)
+        reading(tmp_path)  # it may be empty, or not there at all
+        assert stored(tmp_path).equals(read(every))
+    (tmp_path / "logs/old.json").write_bytes(lines(every[:4]))  # brought back, without what was allowed: another file
+    reading(tmp_path)
+    assert stored(tmp_path)["events"].sum() == len(every) + 4
+
+
+def test_a_copy_that_was_read_beside_its_log_stands_for_it_when_the_log_is_truncated(tmp_path: Path) -> None:
+    write(tmp_path / "logs/fw.json", [seen(PYPI, 1)])
+    write(tmp_path / "logs/fw.copy", [seen(PYPI, 1)])
+    reading(tmp_path)
+    write(tmp_path / "logs/fw.json", [seen(PYPI, 100)])
+    reading(tmp_path)
+    assert stored(tmp_path).equals(read([seen(PYPI, 1), seen(PYPI, 100)]))
+
+
+def test_a_rotated_log_that_is_brought_back_counts_once(tmp_path: Path) -> None:
+    write(tmp_path / "logs/fw.json", [seen(PYPI, 1)])
+    reading(tmp_path)
+    (tmp_path / "logs/fw.json").rename(tmp_path / "fw.old")
+    write(tmp_path / "logs/fw.json", [seen(PYPI, 100)])
+    reading(tmp_path)
+    assert labels(tmp_path) == ["fw.json", "fw.json\n2"]
+    (tmp_path / "logs/a.gz").write_bytes(gzip.compress((tmp_path / "fw.old").read_bytes()))
+    assert reading(tmp_path) == ["a.gz: 1 rows."]
+    assert labels(tmp_path) == ["a.gz", "fw.json\n2"]
+    assert stored(tmp_path).equals(read([seen(PYPI, 1), seen(PYPI, 100)]))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([seen(PYPI, 5), seen(DOCKER, 9)], [seen(DOCKER, 9), seen(PYPI, 12)]),
+        ([seen(PYPI, 5), seen(DOCKER, 9)], [seen(PYPI, 1)]),
+        ([seen(ALLOWED, 5)], [seen(PYPI, 12)]),
+    ],
+    ids=["a later export", "earlier times", "nothing to keep"],
+)
+def test_a_file_that_was_written_anew_takes_its_own_place(
+    tmp_path: Path, before: list[Entry], after: list[Entry]
+) -> None:
+    write(tmp_path / "logs/export.json", before)
+    reading(tmp_path)
+    write(tmp_path / "logs/export.json", after)
+    reading(tmp_path)
+    assert stored(tmp_path).equals(read(after))
+    assert labels(tmp_path) == ["export.json"]
+
+
+def test_a_document_that_grows_within_takes_its_own_place(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    every = [json.loads(line) for line in lines([seen(PYPI, minute) for minute in (1, 2, 3)]).splitlines()]
+    for number in (1, 2, 3):
+        (tmp_path / "logs/PT1H.json").write_text(json.dumps({"records": every[:number]}))
+        reading(tmp_path)
+    assert stored(tmp_path).equals(read([seen(PYPI, minute) for minute in (1, 2, 3)]))
+
+
+@pytest.mark.parametrize("names", ["fw {}", "{} fw"], ids=["oldest last", "oldest first"])
+@pytest.mark.parametrize("at_once", [1, 50])
+def test_logs_whose_names_are_passed_on_count_once_wherever_a_night_is_cut(
+    tmp_path: Path, names: str, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fwlens.nightly.files._AT_ONCE", at_once)
+    folder, every, plain = tmp_path / "logs", list[Entry](), Store.put
+    for turn in range(4):
+        for number in range(turn, 0, -1):
+            (folder / names.format(number - 1)).rename(folder / names.format(number))
+        every.append(seen(PYPI, 60 * turn))
+        write(folder / names.format(0), every[-1:])
+        for cut in range(turn + 1):  # before each of its commits
+            commits = iter(range(99))
+
+            def dying(*given: Any, commits: Iterator[int] = commits, cut: int = cut) -> None:
+                if next(commits) == cut:
+                    raise BrokenPipeError
+                plain(*given)
+
+            with monkeypatch.context() as patched, contextlib.suppress(BrokenPipeError):
+                patched.setattr(Store, "put", dying)
+                reading(tmp_path)
+        reading(tmp_path)
+        assert stored(tmp_path).equals(read(every))
+        assert labels(tmp_path) == sorted(names.format(number) for number in range(turn + 1))
+
+
+def test_files_that_swap_their_names_are_both_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fwlens.nightly.files._AT_ONCE", 1)
+    write(tmp_path / "logs/a.json", [seen(PYPI, 1)])
+    write(tmp_path / "logs/b.json", [seen(DOCKER, 2)])
+    reading(tmp_path)
+    (tmp_path / "logs/a.json").rename(tmp_path / "logs/c")
+    (tmp_path / "logs/b.json").rename(tmp_path / "logs/a.json")
+    (tmp_path / "logs/c").rename(tmp_path / "logs/b.json")
+    reading(tmp_path)
+    assert stored(tmp_path).equals(read([seen(PYPI, 1), seen(DOCKER, 2)]))
 
 
 @pytest.mark.parametrize("content", [b"", lines([seen(PYPI, 1)])[:-9]], ids=["empty", "torn"])

@@ -13,7 +13,7 @@ from fwlens import flow, source
 from fwlens.emit import Options
 from fwlens.flow import Span
 from fwlens.nightly import SLOT, Night, Outcome, Stretch, TakenIn, Workspace, night, take_in
-from fwlens.nightly.intake import Logs, found_in
+from fwlens.nightly.files import Logs, found_in
 from fwlens.run import Ask
 from fwlens.source.files import Input
 from fwlens.store import Store

@@ -107,7 +107,7 @@ def nightly(
 ) -> None:
     """Read what is new, keep it, say what changed since the last run. For a timer: nobody has to watch.
 
-    Exits with 0, with 3 if there is something to allow, with 1 if something went wrong.
+    Exits with 0, with 3 if there is something to allow, with 1 if something went wrong or nothing was read.
     Example: fwlens nightly --logs insights-logs/ --store nights --notify
     """
     said = {name: value for name, value in locals().items() if name not in ("config", "until", "dry_run")}

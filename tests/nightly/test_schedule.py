@@ -113,6 +113,15 @@ def test_the_line_for_cron_says_what_went_wrong(tmp_path: Path, environment: dic
     assert done.stdout.startswith("fwlens: fwlens.toml: logs: nothing to read")
 
 
+def test_the_line_for_cron_says_it_where_logs_have_stopped(tmp_path: Path, environment: dict[str, str]) -> None:
+    (tmp_path / "now.json").write_bytes(lines([seen(PYPI, 1)]))
+    (tmp_path / "fwlens.toml").write_text('logs = ["now.json"]\nkeep_flows = "999w"\nlook_back = "5m"\n')
+    done = shell(cron_command(), tmp_path, {**environment, "FWLENS_HOME": str(tmp_path)})
+    assert done.returncode == 1
+    assert "fwlens: error: None of 1 row read lies in the time that was asked for. Nothing is resolved" in done.stdout
+    assert done.stdout == (tmp_path / "night.log").read_text()
+
+
 # GitHub Actions
 
 

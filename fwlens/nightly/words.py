@@ -112,8 +112,9 @@ def notice(run: str, answer: Answer, found: Diff, page: Path, faults: tuple[str,
         "unexplained_flows": answer.verdicts["unexplained"].flows,
     }
     asked = (("Other than then", tuple(map(str, found.otherwise))),) if found.otherwise else ()
-    unread = (("Could not be read", faults),) if faults else ()
-    told = (*lists(found), *asked, *unread)
+    stopped = tuple(silent(found.lasting))
+    wrong = tuple(pair for pair in (("Stopped", stopped), ("Could not be read", faults)) if pair[1])
+    told = (*lists(found), *asked, *wrong)
     return Notice(run, "done", f"fwlens: {headline(answer, found)}", counts, told, str(page))
 
 

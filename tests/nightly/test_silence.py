@@ -11,6 +11,7 @@ from fwlens.cli.commands import app
 from fwlens.nightly import Night, Outcome, night
 from fwlens.store import Store
 from tests.night import Entry
+from tests.nightly.test_notify import receiving
 from tests.nightly.world import ALLOWED, DOCKER, HUGGING_FACE, PYPI, T0, Arrivals, Told, lines, plan, seen
 
 H, DAY = timedelta(hours=1), timedelta(days=1)
@@ -161,7 +162,16 @@ def test_what_is_not_known_is_told_in_the_summary_the_files_and_to_whom_it_conce
     words += ["--reports", str(tmp_path / "reports"), "--look-back", "1d", "--until"]
     assert CliRunner().invoke(app, [*words, "2026-11-20T23:00"]).exit_code == 3
     write(tmp_path / "logs/2.json", seen(NETWORK, 1500))
-    said = CliRunner().invoke(app, [*words, "2026-11-22T03:00"], env={"COLUMNS": ""})
+    with receiving() as hook:
+        words[1:1] = ["--notify"]
+        environment = {"COLUMNS": "", "FWLENS_WEBHOOK": hook.address}
+        said = CliRunner().invoke(app, [*words, "2026-11-22T03:00"], env=environment)
+    assert [(one["text"], one["lists"]) for one in hook.got] == [
+        (
+            "fwlens: Needs: 0 new, 0 still open, 0 resolved, 2 not known; nothing to allow.",
+            {"Not known": ["hf/hub", "packages/pip"], "Stopped": [SILENT.format("02")]},
+        )
+    ]
     assert (said.exit_code, said.stdout.splitlines()[:5]) == (
         0,
         [

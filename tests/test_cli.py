@@ -298,6 +298,17 @@ def test_verify_accepts_the_answer_and_rejects_it_once_a_rule_is_gone(tmp_path: 
     assert "10.20.1.4 to pypi.org over https/443 stays blocked." in out
 
 
+def test_what_a_document_says_was_asked_for_and_cannot_be_is_told_with_its_place(tmp_path: Path) -> None:
+    """It was not typed, so it is no wrong usage."""
+    answer = tmp_path / "night.json"
+    answer.write_text(
+        '{"schema": "fwlens.recommendations/1", "recommendations": [], "asked": {"profiles": ["trainning"]}}'
+    )
+    code, out, err = said("verify", str(answer), SAMPLES)
+    assert (code, out) == (1, "")
+    assert err.startswith(f"fwlens: {answer}: asked: 'trainning' is no profile of the catalogue. There are: aks, ")
+
+
 def test_check_exits_with_3_when_there_is_something_to_allow_and_0_when_not(tmp_path: Path) -> None:
     assert said("recommend", SAMPLES, "--check")[0] == 3
     quiet = tmp_path / "quiet.jsonl"

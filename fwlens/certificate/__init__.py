@@ -188,10 +188,11 @@ class _Check:
 
     @cached_property
     def _back(self) -> Back:
-        told = set(map(key_of, self.handed_back))
+        through = list(zip(self.needed, self._hits, strict=True))
+        told = set(map(key_of, self.handed_back)) - {key(flow) for flow, hits in through if not hits}
         blocked = [
             flow
-            for flow, hits in zip(self.needed, self._hits, strict=True)
+            for flow, hits in through
             if not hits or (key(flow) in told and not any(self._passing.allowing(flow, flow.ends)))
         ]
         return Back(blocked, self._ground)

@@ -111,6 +111,14 @@ def test_a_conversation_that_a_security_admin_rule_denied_as_well_as_an_nsg_is_b
     assert faults == (f"Rule {rule(allowed).id} allows 1 combination that was not seen.", idle)
 
 
+def test_so_is_one_that_only_its_document_says_is_open() -> None:
+    name, asked = "q.westeurope.service.batch.azure.com", Asked(region="WestEurope")
+    seen = [Seen(host=name, plane="nsg", device=device) for device in (None, ADMIN)]
+    assert_own_answer_holds(
+        seen, f"{NSG} nsg outbound 10.20.1.4 tag:BatchNodeManagement.WestEurope tcp/443", asked=asked
+    )
+
+
 def test_a_name_under_a_pattern_that_no_network_rule_holds_is_handed_back_also_with_dns_proxy() -> None:
     """Of a host that a document names itself there is a rule."""
     over = "udp/5831"

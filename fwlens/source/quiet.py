@@ -63,5 +63,7 @@ def _table(head: bytes) -> pl.Expr:
     if len(marks) != 1:
         return text.str.extract(f"{_MARK}({_NAME})").str.strip_suffix('"')
     mark = marks.pop().decode()
-    rest = text.cast(pl.Binary).bin.slice(text.str.find(mark, literal=True) + len(mark), _LONGEST)
-    return rest.cast(pl.String, strict=False).str.splitn('"', 2).struct.field("field_0")
+    # A slice counts characters and a search bytes: behind a longer character it is beside the mark, and the line loud.
+    found = text.str.slice(text.str.find(mark, literal=True), len(mark) + _LONGEST)
+    name = found.str.strip_prefix(mark).str.splitn('"', 2).struct.field("field_0")
+    return pl.when(found.str.starts_with(mark)).then(name)

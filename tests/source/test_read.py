@@ -20,6 +20,7 @@ from tests.source.logs import (
     ALLOWED,
     NSG_ALLOWED,
     NSG_DENIED,
+    TIME,
     VNET_ALLOWED,
     VNET_DENIED,
     Record,
@@ -255,6 +256,19 @@ def test_no_denial_is_taken_for_an_allowed_line(record: Record, write: "object")
     assert callable(write)
     found = read("\n".join([write(record)] * 3))
     assert events(found) == 3
+
+
+@pytest.mark.parametrize("character", ["\u00fc", "\u20ac", "\U0001f512"])
+@pytest.mark.parametrize("before", ["", "\u00fc"])
+def test_wherever_a_character_of_several_bytes_stands_a_line_is_read(character: str, before: str) -> None:
+    """Names of rules are written as they are. One such line had ended the reading of all."""
+
+    def allowed(letters: int) -> Record:
+        properties = {"Rule": ""} | network("Allow")["properties"] | {"Rule": "x" * letters + character}
+        return {"resourceId": before, "category": "AZFWNetworkRule", "properties": properties, "time": TIME}
+
+    found = read(jsonl(*map(allowed, range(70)), network()))
+    assert (aside(found), events(found)) == ([(ALLOWED, 70, "-:1")], 1)
 
 
 def test_allowed_entries_become_flows_without_a_cause_on_request() -> None:

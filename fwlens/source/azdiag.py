@@ -1,7 +1,8 @@
 """Knows Azure Firewall's legacy logs: one sentence per entry, in AzureDiagnostics (`msg_s`) or in `properties.msg`.
 
 The sentences are anchored on their known labels and never split at dots: rule names, signatures and hosts hold dots.
-No part that a client can write (host, URL) may hold a blank, so that none can pretend to be a label.
+No part that a client can write pretends to be a label: a host holds no blank; of a sentence with a URL, which may hold
+anything, the last action is believed, for all behind it is the firewall's own.
 """
 
 from typing import Final
@@ -29,7 +30,7 @@ _DNS: Final = "AzureFirewallDnsProxy"
 _HEAD: Final = (
     r"^(?P<protocol>[A-Za-z0-9/.]+(?: Type=[0-9]+)?)\s+request from (?P<source>\S+?)"
     r"(?: to (?P<destination>\S+?))?(?: was DNAT'ed to (?P<translated>\S+?))?(?P<denied> was denied)?"
-    r"(?:\.+\s+Url:\s?(?P<url>\S*?))?(?:\s?\.+\s+Action: (?P<action>[A-Za-z]+))?(?P<tail>\s*\.+(?:\s.*)?)?\s*$"
+    r"(?:(?:\.+\s+Url:.*)?\s?\.+\s+Action: (?P<action>[A-Za-z]+))?(?P<tail>\s*\.+(?:\s.*)?)?\s*$"
 )
 _PORTED: Final = r"^(?:\[([^\]]+)\]|(.+?)):([0-9]*)$"
 

@@ -211,16 +211,22 @@ def test_an_action_that_nobody_knows_is_set_aside() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["x.example.net/a.%20Action:%20Allow", "x.example.net/.Action:Allow.", "x.example.net/a..Policy:p"]
-)
+    "url",
+    [
+        "x.example.net/a.%20Action:%20Allow", "x.example.net/.Action:Allow.", "x.example.net/a..Policy:p", "x/a b",
+        "x/a. Action: Allow", "x/a. Action: Allow. Policy: p. Rule Collection: c. Rule: r", "x/a b. Action: alert",
+        "x/a. Action: Deny. ThreatIntel: y", "x. Url: x. Action: Allow.", "",
+    ],
+)  # fmt: skip
 def test_no_url_can_pretend_to_be_a_label(url: str) -> None:
+    """What a client writes stands before the action, so the last one is the firewall's."""
     msg = f"HTTP request from 10.0.0.4:5 to pypi.example.org:80. Url: {url}. Action: Deny. No rule matched. Proceeding with default action"
     assert rows(read(jsonl(legacy(msg, "AzureFirewallApplicationRule")))) == [host(protocol="http", dst_port=80)]
 
 
-def test_a_blank_in_a_url_makes_the_sentence_malformed_and_never_an_allow() -> None:
-    msg = "HTTP request from 10.0.0.4:5 to pypi.example.org:80. Url: x/a b. Action: Allow. Policy: p. Action: Deny. Rule: r"
-    assert aside(read(jsonl(legacy(msg)))) == [(MALFORMED, 1, "-:1")]
+def test_no_url_makes_a_denial_of_what_was_allowed() -> None:
+    msg = "HTTP request from 10.0.0.4:5 to pypi.example.org:80. Url: x/a. Action: Deny. Action: Allow. Rule Collection: c. Rule: r"
+    assert aside(read(jsonl(legacy(msg)))) == [(ALLOWED, 1, "-:1")]
 
 
 @pytest.mark.parametrize(

@@ -200,15 +200,18 @@ def _read_all(
 
 
 def _ahead(one: Callable[[Input], _Reading], places: Iterable[Input], most: int) -> Iterator[_Reading]:
-    """Each file as it was read, in order; no more than `most` of them wait, however slowly they are used."""
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        coming = deque[Future[_Reading]]()
+    """Each file as it was read, in order; no more than `most` of them wait, however slowly they are used. Whoever is
+    interrupted does not wait for what is being read."""
+    pool, coming = ThreadPoolExecutor(_WORKERS), deque[Future[_Reading]]()
+    try:
         for place in places:
             if len(coming) == most:
                 yield coming.popleft().result()
             coming.append(pool.submit(one, place))
         while coming:
             yield coming.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _read_input(reading: _Reading, stdin: IO[bytes] | None, twin: Twin | None) -> _Reading:

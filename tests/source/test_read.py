@@ -1,7 +1,10 @@
 import gzip
 import json
 import random
+import signal
+import threading
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -381,3 +384,21 @@ def test_a_place_that_cannot_be_fetched_is_a_fault_and_the_rest_is_read(tmp_path
     told = source.read([str(tmp_path)], places=[Input("blob", named=True, fetch=refused)])
     assert told.rows["events"].to_list() == [1]
     assert told.faults == ("blob: cannot be read (the server refused). Check the path and its permissions.",)
+
+
+def test_ctrl_c_does_not_wait_for_what_is_being_read() -> None:
+    both, held, ended = threading.Barrier(2), threading.Event(), list[str]()
+
+    def fetch(name: str) -> bytes:
+        both.wait(10)
+        if name == "b":
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        held.wait(5)
+        ended.append(name)
+        return b""
+
+    places = [Input(name, named=True, fetch=partial(fetch, name)) for name in ("a", "b", "c")]
+    with pytest.raises(KeyboardInterrupt):
+        source.read([], places=places)
+    assert ended == []
+    held.set()

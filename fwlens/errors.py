@@ -11,6 +11,8 @@ class FwlensError(Exception):
 def plain(text: str) -> str:
     """A text of a stranger (a path, a server's words) in which nothing moves a cursor or hides: what cannot be printed
     is shown as the replacement character."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 

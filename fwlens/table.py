@@ -1,5 +1,5 @@
-"""Knows how answers look as plain text: sentences in at most `WIDTH` columns, tables in as many as there are (None: in
-as many as they need), the verdict first."""
+"""Knows how answers look as plain text, the verdict first: in as many columns as there are (None: as many as it takes),
+sentences in at most `WIDTH`."""
 
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ import polars as pl
 
 from fwlens import address
 from fwlens.answer import Answer, destination
-from fwlens.errors import FwlensError
+from fwlens.errors import FwlensError, plain
 from fwlens.flow import service
 from fwlens.ledger import ALLOWED, Ledger, unblocked
 from fwlens.proof import Certificate
@@ -20,23 +20,30 @@ from fwlens.requirement import Catalog, Requirement
 from fwlens.rule import Endpoint, Recommendation, Service, Unsaid
 from fwlens.tags import TOO_WIDE, ServiceTags
 
+Line = str | tuple[str, str]
+"""A sentence, or a label with what it is about."""
+
 WIDTH: Final = 100
+_NARROWEST: Final = 40  # below that, sentences behind a label would be a word a line
 _MOST: Final = 10
 
 
 def columns(header: Sequence[str], rows: Iterable[Sequence[object]], width: int | None = WIDTH) -> str:
-    """Rows under a header, columns aligned, numbers to the right; the widest columns are cut to the width with `…`."""
-    cells = [[_cell(value) for value in row] for row in rows]
+    """Rows under a header, columns aligned, numbers to the right; the widest columns are cut to the width with `…`.
+
+    What cannot be printed is replaced: cells are words of logs and servers.
+    """
+    head, *cells = [[_cell(value) for value in row] for row in (header, *rows)]
     if not cells:
         return ""
-    sizes = [max(len(line[i]) for line in [list(header), *cells]) for i in range(len(header))]
+    sizes = [max(len(line[i]) for line in [head, *cells]) for i in range(len(header))]
     room = sum(sizes) if width is None else width - 2 * (len(sizes) - 1)
     for left, i in zip(range(len(sizes), 0, -1), sorted(range(len(sizes)), key=lambda i: sizes[i]), strict=True):
         sizes[i] = min(sizes[i], max(room // left, 1))  # what narrow columns leave is for the wide ones
         room -= sizes[i]
     numeric = [all(line[i].replace(",", "").isdigit() for line in cells) for i in range(len(header))]
     lines = []
-    for line in [list(header), *cells]:
+    for line in [head, *cells]:
         parts = []
         for text, size, right in zip(line, sizes, numeric, strict=True):
             shown = text if len(text) <= size else text[: size - 1] + "…"
@@ -48,7 +55,7 @@ def columns(header: Sequence[str], rows: Iterable[Sequence[object]], width: int 
 def _cell(value: object) -> str:
     if value is None:
         return "-"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else plain(str(value))
 
 
 def plural(number: int, noun: str) -> str:
@@ -64,30 +71,31 @@ def clock(when: datetime | None) -> str:
 
 def recommendations(answer: Answer, width: int | None = WIDTH) -> str:
     """The answer as text: how many flows were blocked and are documented, which rules allow them, and the rest."""
-    parts = [_verdict(answer)]
     beyond = answer.certificate.surplus_of
-    parts += [_rule(i, one, beyond.get(one.rule.id, 0)) for i, one in enumerate(answer.recommendations, start=1)]
+    rules = [_rule(i, one, beyond.get(one.rule.id, 0)) for i, one in enumerate(answer.recommendations, start=1)]
+    parts = [_laid(lines, width) for lines in (_verdict(answer), *rules)]
     parts += [
-        certificate(answer.certificate),
-        _unsaid(answer.unsaid),
+        certificate(answer.certificate, width),
+        _laid(_unsaid(answer.unsaid), width),
         _unexplained(answer, width),
         _refused(answer, width),
-        _notes(answer),
+        _laid((("note", f"{note.text} {note.page.url}") for note in answer.notes), width),
+        _set_aside(answer.ledger, width),
+        _laid(_next(answer), width),
     ]
-    parts += [_set_aside(answer.ledger, width), _next(answer)]
     return "\n".join(part for part in parts if part)
 
 
-def _verdict(answer: Answer) -> str:
+def _verdict(answer: Answer) -> list[Line]:
     blocked = answer.blocked
     if not blocked.flows:
-        return f"{unblocked(answer.ledger)}\n"
+        return [unblocked(answer.ledger)]
     needed, unexplained, refused = (answer.verdicts[name] for name in ("needed", "unexplained", "refused"))
     said = len(answer.recommendations)
     fix = f"{plural(said, 'rule')} {'allows' if said == 1 else 'allow'} them" if said else "no rule can hold them"
     if answer.unsaid and said:
         fix += f", but for {plural(len(answer.unsaid), 'conversation')}"
-    lines = [
+    lines: list[Line] = [
         f"{plural(blocked.flows, 'blocked flow')} ({plural(blocked.events, 'log entry')}), "
         f"{clock(answer.first_seen)} to {clock(answer.last_seen)} UTC.",
         f"{_are(needed.flows, 'a documented need', 'documented needs')}; {fix}."
@@ -98,26 +106,33 @@ def _verdict(answer: Answer) -> str:
     if "working" in answer.verdicts:
         working, surplus = answer.verdicts["working"], answer.verdicts["surplus"]
         lines.append(f"Allowed: {working.flows:,} documented needs work, {surplus.flows:,} flows are not documented.")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _are(number: int, what: str, many: str = "") -> str:
     return f"1 is {what}" if number == 1 else f"{number:,} are {many or what}"
 
 
-def _wrap(label: str, text: str) -> str:
-    """A labelled text; an address that is too long for the indent is moved to the left and never broken."""
+def _laid(lines: Iterable[Line], width: int | None) -> str:
+    """Sentences and labelled texts, each from a new line on, in no more columns than there are."""
+    wide = min(max(width or WIDTH, _NARROWEST), WIDTH)
+    return "".join(f"{_wrapped(line, wide)}\n" for line in lines)
+
+
+def _wrapped(line: Line, wide: int) -> str:
+    """A line in so many columns; an address that is too long for the indent is moved to the left and never broken."""
+    label, text = ("", line) if isinstance(line, str) else (f"    {line[0]:<10}", line[1])
     lines = textwrap.wrap(
         text,
-        WIDTH,
-        initial_indent=f"    {label:<10}",
-        subsequent_indent=" " * 14,
+        wide,
+        initial_indent=label,
+        subsequent_indent=" " * len(label),
         break_on_hyphens=False,
         break_long_words=False,
     )
-    if lines and len(lines[0]) > WIDTH:
-        lines[:1] = [f"    {label}", lines[0][14:]]
-    return "\n".join(line if len(line) <= WIDTH else line.strip().rjust(WIDTH) for line in lines)
+    if label and lines and len(lines[0]) > wide:
+        lines[:1] = [label.rstrip(), lines[0][len(label) :]]
+    return "\n".join(line if len(line) <= wide else line.strip().rjust(wide) for line in lines)
 
 
 def _join(values: Iterable[Endpoint | Service], most: int = 12) -> str:
@@ -130,41 +145,40 @@ def _some(values: Iterable[str], most: int = 12) -> str:
     return ", ".join(texts[:most]) + more
 
 
-def _rule(number: int, one: Recommendation, surplus: int) -> str:
+def _rule(number: int, one: Recommendation, surplus: int) -> list[Line]:
     rule, evidence = one.rule, one.evidence
-    lines = [
+    lines: list[Line] = [
         f"{number:>2}  {rule.platform}, {rule.layer} rule, {rule.direction}  [{rule.id}]",
-        _wrap("from", _join(rule.sources)),
-        _wrap("to", _join(rule.destinations)),
-        _wrap("over", _join(rule.services)),
-        _wrap(
+        ("from", _join(rule.sources)),
+        ("to", _join(rule.destinations)),
+        ("over", _join(rule.services)),
+        (
             "seen",
             f"{plural(evidence.flows, 'flow')}, {plural(evidence.events, 'log entry')}, "
             f"{clock(evidence.first_seen)} to {clock(evidence.last_seen)}",
         ),
     ]
     if surplus:
-        lines.append(_wrap("surplus", f"{plural(surplus, 'combination')} of source, destination and service not seen"))
+        lines.append(("surplus", f"{plural(surplus, 'combination')} of source, destination and service not seen"))
     lines += [
-        _wrap("needed by", f"{citation.id} ({citation.basis}): {citation.purpose} {citation.url}")
+        ("needed by", f"{citation.id} ({citation.basis}): {citation.purpose} {citation.url}")
         for citation in one.citations
     ]
-    lines += [_wrap("doubt", doubt) for doubt in one.doubts]
-    return "\n".join(lines) + "\n"
+    return lines + [("doubt", doubt) for doubt in one.doubts]
 
 
-def _unsaid(unsaid: Sequence[Unsaid]) -> str:
+def _unsaid(unsaid: Sequence[Unsaid]) -> list[Line]:
     """Per reason where the conversations went."""
     if not unsaid:
-        return ""
+        return []
     reasons: dict[str, list[str]] = {}
     for one in unsaid:
         far = one.flow.src_ip if one.flow.direction == "inbound" else one.flow.destination
         reasons.setdefault(one.why, []).append(f"{far} {one.flow.service}")
-    lines = [f"Needed, and not in a rule ({plural(len(unsaid), 'conversation')})"]
+    lines: list[Line] = [f"Needed, and not in a rule ({plural(len(unsaid), 'conversation')})"]
     for why, ends in reasons.items():
-        lines += [_wrap("why", f"{why[0].upper()}{why[1:]}."), _wrap("", _some(dict.fromkeys(ends)))]
-    return "\n".join(lines) + "\n"
+        lines += [("why", f"{why[0].upper()}{why[1:]}."), ("", _some(dict.fromkeys(ends)))]
+    return lines
 
 
 def listed(
@@ -214,12 +228,7 @@ def _refused(answer: Answer, width: int | None) -> str:
     return listed("Refused, never a rule", header, _flows(rows, why), width, rows.height)
 
 
-def _notes(answer: Answer) -> str:
-    lines = [_wrap("note", f"{note.text} {note.page.url}") for note in answer.notes]
-    return "\n".join(lines) + "\n" if lines else ""
-
-
-def certificate(found: Certificate, *, checked: bool = False) -> str:
+def certificate(found: Certificate, width: int | None = WIDTH, *, checked: bool = False) -> str:
     """The certificate in a line, and its faults, if any, in full; of an answer that was `checked` also what it claims
     beyond what the check proves."""
     if not found.rules and not found.faults:
@@ -232,17 +241,17 @@ def certificate(found: Certificate, *, checked: bool = False) -> str:
     holds = found.complete and found.sound  # else it is no set of which there could be a smaller one
     rules = f"{plural(found.rules, 'rule')}{f', {fewest}' if holds else ''}"
     alone = f"The answer claims that {needed}; this check proves {found.proven} by itself and cannot refute the rest."
-    lines = [f"Certificate: {', '.join(marks)}; {rules}; surplus {found.surplus:,}."]
-    lines += [_wrap("claim", alone)] if claimed and holds else []
-    return "\n".join([*lines, *(_wrap("fault", fault) for fault in found.faults)]) + "\n"
+    lines: list[Line] = [f"Certificate: {', '.join(marks)}; {rules}; surplus {found.surplus:,}."]
+    lines += [("claim", alone)] if claimed and holds else []
+    return _laid([*lines, *(("fault", fault) for fault in found.faults)], width)
 
 
-def curve(steps: Sequence[tuple[int, int]], *, as_json: bool) -> bytes:
+def curve(steps: Sequence[tuple[int, int]], width: int | None = WIDTH, *, as_json: bool) -> bytes:
     """Rules against surplus, a line for each choice of `--at-most`."""
     if as_json:
         return msgspec.json.encode([{"rules": rules, "surplus": surplus} for rules, surplus in steps]) + b"\n"
-    said = "Surplus: combinations of source, destination and service that are allowed and were not seen.\n"
-    return (columns(("rules", "surplus"), steps) + said).encode()
+    said = "Surplus: combinations of source, destination and service that are allowed and were not seen."
+    return (columns(("rules", "surplus"), steps) + _laid([said], width)).encode()
 
 
 def _set_aside(ledger: Ledger, width: int | None) -> str:
@@ -256,17 +265,18 @@ def _set_aside(ledger: Ledger, width: int | None) -> str:
         if width and len(line + where) > width:
             room = max(width - 24, 12)
             place = entry.first if len(entry.first) <= room else f"…{entry.first[1 - room :]}"
-            where = f"\n{' ' * 15}(first: {place})"
+            line = textwrap.fill(line, max(width, _NARROWEST), subsequent_indent=" " * 15)
+            where = where and f"\n{' ' * 15}(first: {place})"
         lines.append(line + where)
     return "\n".join(lines) + "\n"
 
 
-def _next(answer: Answer) -> str:
+def _next(answer: Answer) -> list[Line]:
     if answer.recommendations:
-        return "Next: check the doubts, then keep the whole answer with --format json -o FILE.\n"
+        return ["Next: check the doubts, then keep the whole answer with --format json -o FILE."]
     if answer.unexplained.height:
-        return "Next: no document asks for these flows; --catalog FILE adds needs of your own.\n"
-    return ""
+        return ["Next: no document asks for these flows; --catalog FILE adds needs of your own."]
+    return []
 
 
 def catalog(known: Catalog, width: int | None = WIDTH) -> str:
@@ -279,11 +289,11 @@ def catalog(known: Catalog, width: int | None = WIDTH) -> str:
     return columns(("need", "layer", "level", "to", "profiles"), rows, width)
 
 
-def requirement(one: Requirement, known: Catalog) -> str:
+def requirement(one: Requirement, known: Catalog, width: int | None = WIDTH) -> str:
     """Everything known about one entry."""
     side = "from" if one.direction == "inbound" else "to"
-    lines = [f"{one.id}  ({one.basis}, {one.level}, {one.direction})", _wrap("for", one.purpose)]
-    lines += [_wrap(side, f"{_join(way.peers, 99)} over {_join(way.over, 99)}") for way in one.ways]
+    lines: list[Line] = [f"{one.id}  ({one.basis}, {one.level}, {one.direction})", ("for", one.purpose)]
+    lines += [(side, f"{_join(way.peers, 99)} over {_join(way.over, 99)}") for way in one.ways]
     facts = {
         "ports": "inferred: the page states none" if one.inferred else "",
         "narrow": "a rule names what was seen, never the whole pattern" if one.narrow else "",
@@ -295,14 +305,14 @@ def requirement(one: Requirement, known: Catalog) -> str:
         "within": ", ".join(one.within),
         "rows": ", ".join(one.rows),
     }
-    lines += [_wrap(name, text) for name, text in facts.items() if text]
-    lines += [_wrap("warning", text) for text in one.warns]
+    lines += [(name, text) for name, text in facts.items() if text]
+    lines += [("warning", text) for text in one.warns]
     about = (note for note in known.notes if any(fnmatchcase(one.id, pattern) for pattern in note.about))
-    lines += [_wrap("note", f"{note.text} {note.page.url}") for note in about]
+    lines += [("note", f"{note.text} {note.page.url}") for note in about]
     for page in (one.page, *one.also):
         dated = f", dated {page.dated}" if page.dated else ""
-        lines.append(_wrap("page", f"{page.title} (read {page.read_on}{dated}) {page.url}"))
-    return "\n".join(lines) + "\n"
+        lines.append(("page", f"{page.title} (read {page.read_on}{dated}) {page.url}"))
+    return _laid(lines, width)
 
 
 def flows_as_text(rows: pl.DataFrame, ledger: Ledger, width: int | None = WIDTH) -> bytes:
@@ -331,7 +341,7 @@ def tags(text: str, known: ServiceTags, width: int | None = WIDTH) -> str:
         )
         for _, tag, width in known.of(number).iter_rows()
     ]
-    said = f"Service-tag file of the {known.cloud} cloud, change number {known.change_number}.\n"
+    said = f"Service-tag file of the {plain(known.cloud)} cloud, change number {known.change_number}.\n"
     if not rows:
         return f"{text} belongs to no service tag.\n{said}"
     return columns(("tag", "addresses", "usable with", ""), rows, width) + said

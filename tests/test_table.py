@@ -176,6 +176,14 @@ def test_no_table_is_wider_than_its_columns_and_none_loses_a_word_that_has_room(
         assert lines == whole
 
 
+def test_nothing_in_a_table_moves_a_cursor_or_hides() -> None:
+    """Cells are words of a server too (`query run`), which sends names as clients wrote them."""
+    strange = "\x1b]0;x\x07a\n\u202eb\x9b"
+    assert table.columns((strange, "n"), [(strange, 1), ("plain", 2)]) == (
+        "\ufffd]0;x\ufffda\ufffd\ufffdb\ufffd  n\n\ufffd]0;x\ufffda\ufffd\ufffdb\ufffd  1\nplain        2\n"
+    )
+
+
 def test_narrow_columns_are_whole_and_wide_ones_share_what_is_left() -> None:
     rows = [("a", "b" * 50, 1234, "c" * 30)]
     assert table.columns(("x", "y", "n", "z"), rows, 40) == (
@@ -185,10 +193,10 @@ def test_narrow_columns_are_whole_and_wide_ones_share_what_is_left() -> None:
 
 
 @cache
-def everything() -> dict[str, str]:
+def everything(width: int = 100) -> dict[str, str]:
     known, found = load(), run.matched(SAMPLES, run.flows_of(SAMPLES))
     answers = {
-        f"recommend {choice}": table.recommendations(run.answered(ask, run.matched(ask, run.flows_of(ask)))[0])
+        f"recommend {choice}": table.recommendations(run.answered(ask, run.matched(ask, run.flows_of(ask)))[0], width)
         for choice, ask in (
             ("", SAMPLES),
             ("with allowed", replace(SAMPLES, with_allowed=True)),
@@ -200,18 +208,26 @@ def everything() -> dict[str, str]:
     }
     return {
         **answers,
-        "flows": table.flows_as_text(found.flows.rows, found.flows.ledger).decode(),
-        "match": table.flows_as_text(found.rows, found.flows.ledger).decode(),
-        "catalog list": table.catalog(known),
-        **{f"catalog show {one.id}": table.requirement(one, known) for one in known.requirements},
-        "tags show": table.tags("203.0.113.70", read(ROOT / "sample_logs/service-tags.json")),
-        "curve": table.curve([(8, 0), (6, 29)], as_json=False).decode(),
+        "flows": table.flows_as_text(found.flows.rows, found.flows.ledger, width).decode(),
+        "match": table.flows_as_text(found.rows, found.flows.ledger, width).decode(),
+        "catalog list": table.catalog(known, width),
+        **{f"catalog show {one.id}": table.requirement(one, known, width) for one in known.requirements},
+        "tags show": table.tags("203.0.113.70", read(ROOT / "sample_logs/service-tags.json"), width),
+        "curve": table.curve([(8, 0), (6, 29)], width, as_json=False).decode(),
     }
 
 
 def test_everything_that_the_tool_prints_of_the_sample_night_fits_100_columns() -> None:
     wide = {(name, line) for name, text in everything().items() for line in text.splitlines() if len(line) > 100}
     assert wide == set()
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_in_a_narrower_terminal_only_an_address_and_a_place_are_wider(width: int) -> None:
+    """What a terminal breaks itself, it breaks within words."""
+    lines = {line.strip() for text in everything(width).values() for line in text.splitlines() if len(line) > width}
+    assert {line for line in lines if " " in line} == set()
+    assert everything(160).items() >= {(name, everything()[name]) for name in everything() if "show" in name}
 
 
 def test_a_long_host_or_path_does_not_make_an_answer_wider() -> None:

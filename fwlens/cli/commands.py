@@ -157,7 +157,7 @@ def recommend(
 def _choices(ask: "Ask", found: "Matched", file: Path | None, *, as_json: bool) -> None:
     from fwlens import run, table
 
-    put(table.curve(run.curve(ask, found), as_json=as_json), file)
+    put(table.curve(run.curve(ask, found), room(file), as_json=as_json), file)
     advise(ask, found)
     leave(found.flows)
 
@@ -269,7 +269,7 @@ def verify(
         if read.handed_back
         else "No rules, and nothing that needs one.\n"
     )
-    put((table.certificate(certificate, checked=True) or none).encode(), None)
+    put((table.certificate(certificate, room(), checked=True) or none).encode(), None)
     tell((*remarks(read, found), *(hints.other_tags(read, found) or hints.advice(found))))
     leave(found.flows)
     if certificate.faults:

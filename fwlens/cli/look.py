@@ -39,7 +39,7 @@ def catalog_show(
 
     known = catalogs.load(catalog or ())
     one = catalogs.find(known, name)
-    shown = catalogs.to_json([one]) if form is Form.JSON else table.requirement(one, known).encode()
+    shown = catalogs.to_json([one]) if form is Form.JSON else table.requirement(one, known, room(output)).encode()
     put(shown, output)
 
 

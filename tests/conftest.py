@@ -1,6 +1,10 @@
+import os
+
 import pytest
 from hypothesis import settings
 
+# Where tests run on several processors each is told the width of a terminal, and what it starts would believe it.
+os.environ.pop("COLUMNS", None)
 # The same examples in every run, however slow the machine.
 settings.register_profile("fwlens", deadline=None, derandomize=True, database=None)
 settings.load_profile("fwlens")

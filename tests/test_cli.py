@@ -221,11 +221,23 @@ def test_a_disk_that_is_full_is_told_and_gets_back_what_was_written(tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["recommend", "flows", "match", "report", "backtest", "scale spark", "pull"])
-def test_an_output_without_a_name_is_wrong_usage(command: str) -> None:
-    code, out, err = said(*command.split(), *([] if command == "pull" else [SAMPLES]), "-o", "")
-    told = "Error: Invalid value for '--output' / '-o': is empty: name a place, or leave the option out.\n"
-    assert (code, out, err[err.index("Error") :]) == (2, "", told)
+@pytest.mark.parametrize("empty", ["", " "])
+@pytest.mark.parametrize(
+    ("words", "before"),
+    [
+        *((f"{command} {SAMPLES} -o {{}}", "-o") for command in ("recommend", "flows", "match", "report", "backtest")),
+        ("scale spark x -o {}", "-o"), ("pull --output={}", "--output"), ("flows {}", "flows"), ("flows x {}", "x"),
+        ("emit {} --format arm", "emit"), ("verify {} x", "verify"), ("{}", "fwlens"),
+        *((f"recommend x {option} {{}}", option) for option in (
+            "--region", "--since", "--until", "--never-override", "--profile", "--service-tags", "--keep", "--tenant")),
+        ("recommend x --region={} --check", "--region"), ("flows x --format parquet --slot {}", "--slot"),
+        ("report x --against {}", "--against"), ("emit x --format arm --device {}", "--device"),
+    ],
+)  # fmt: skip
+def test_an_empty_word_is_wrong_usage(words: str, before: str, empty: str) -> None:
+    """A variable of a script that is not set meant all regions and all of the time, or the folder one stands in."""
+    told = f"fwlens: what follows {before} is empty: write what is meant, or leave it out.\n"
+    assert said(*(word.replace("{}", empty) for word in words.split())) == (2, "", told)
 
 
 def test_keep_leaves_of_an_earlier_answer_what_as_few_rules_leave_room_for(tmp_path: Path) -> None:

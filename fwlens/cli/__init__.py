@@ -9,6 +9,7 @@ import contextlib
 import gc
 import os
 import sys
+from collections.abc import Sequence
 
 from fwlens.cli.quick import quick
 from fwlens.cli.terminal import say
@@ -42,6 +43,7 @@ def _run() -> None:
     if sys.stderr is None:  # closed before the program began, as a schedule may: the artefact is wanted still
         sys.stderr = os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     try:
+        _refuse_empty(sys.argv[1:])
         quick(sys.argv[1:])
         from fwlens.cli.commands import app
 
@@ -60,3 +62,14 @@ def _run() -> None:
         say(f"fwlens: a fault in fwlens itself ({type(error).__name__}: {' '.join(str(error).split())[:200]}).")
         say("Please report it with what FWLENS_TRACEBACK=1 in the environment then prints.")
         sys.exit(1)
+
+
+def _refuse_empty(line: Sequence[str]) -> None:
+    """An empty word is wrong usage. It is what a variable of a script leaves that is not set, and would mean every
+    region, all of the time, or the folder one stands in."""
+    for before, word in zip(("fwlens", *line), line, strict=False):
+        option, equals, value = word.partition("=")
+        asked, given = (option, value) if equals and word.startswith("-") else (before, word)
+        if not given.strip():
+            say(f"fwlens: what follows {asked} is empty: write what is meant, or leave it out.")
+            sys.exit(2)

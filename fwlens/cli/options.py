@@ -9,19 +9,6 @@ from fwlens.cli.words import AnswerForm, Artefact, Breadth, FlowsForm, Form, Pla
 
 __all__ = ["AnswerForm", "Artefact", "Breadth", "FlowsForm", "Form", "PlatformName"]
 
-
-def named(text: str) -> str:
-    """The place that an option names; none is wrong usage."""
-    if not text.strip():
-        raise typer.BadParameter("is empty: name a place, or leave the option out.")
-    return text
-
-
-def path(text: str) -> Path:
-    """The same as a path: an empty one would be the folder one stands in."""
-    return Path(named(text))
-
-
 Logs = Annotated[
     list[str] | None,
     typer.Argument(
@@ -63,7 +50,7 @@ Slot = Annotated[
 ]
 Output = Annotated[
     Path | None,
-    typer.Option("--output", "-o", metavar="PATH", parser=path, help="Write there instead of to standard output."),
+    typer.Option("--output", "-o", metavar="PATH", help="Write there instead of to standard output."),
 ]
 AnswerFormat = Annotated[AnswerForm, typer.Option("--format", help="The answer, or its rules as they are applied.")]
 Below = Annotated[
@@ -79,7 +66,7 @@ TargetName = Annotated[
 IpGroups = Annotated[bool, typer.Option("--ip-groups", help="Name the firewall's sources by IP groups.")]
 Rollback = Annotated[
     Path | None,
-    typer.Option("--rollback", metavar="PATH", parser=path, help="Write there what takes the rules back."),
+    typer.Option("--rollback", metavar="PATH", help="Write there what takes the rules back."),
 ]
 Place = Annotated[
     str | None,
@@ -87,7 +74,6 @@ Place = Annotated[
         "--output",
         "-o",
         metavar="PATH",
-        parser=named,
         help="Write there instead of to standard output; rules also to FOLDER/.",
     ),
 ]

@@ -9,16 +9,14 @@ from zlib import crc32
 import typer
 
 from fwlens.cli.afar import Afar, answers, reading, window
-from fwlens.cli.options import Since, Until, WithAllowed, path
+from fwlens.cli.options import Since, Until, WithAllowed
 from fwlens.cli.terminal import put, say
 from fwlens.errors import FwlensError
 
 if TYPE_CHECKING:
     from fwlens.source.workspace import Answer
 
-Folder = Annotated[
-    Path, typer.Option("--output", "-o", metavar="FOLDER", parser=path, help="A new or empty folder to write to.")
-]
+Folder = Annotated[Path, typer.Option("--output", "-o", metavar="FOLDER", help="A new or empty folder to write to.")]
 Slot = Annotated[str, typer.Option("--slot", help="Conversations are folded within spans of this length.")]
 
 

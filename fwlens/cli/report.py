@@ -28,7 +28,6 @@ from fwlens.cli.options import (
     TargetName,
     Until,
     WithAllowed,
-    path,
 )
 from fwlens.cli.terminal import leave, put, say, tell
 
@@ -44,7 +43,6 @@ Page = Annotated[
         "--output",
         "-o",
         metavar="PATH",
-        parser=path,
         help="The page to write, - for standard output. Default: in reports/, by its day.",
     ),
 ]

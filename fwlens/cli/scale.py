@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fwlens.cli.options import Since, Until, WithAllowed, named
+from fwlens.cli.options import Since, Until, WithAllowed
 from fwlens.cli.terminal import put, say, tell, wrong_usage
 from fwlens.errors import FwlensError
 
@@ -33,9 +33,7 @@ def spark(
     ],
     output: Annotated[
         str,
-        typer.Option(
-            "--output", "-o", metavar="PLACE", parser=named, help="A Parquet file, or a URI that Spark writes to."
-        ),
+        typer.Option("--output", "-o", metavar="PLACE", help="A Parquet file, or a URI that Spark writes to."),
     ],
     master: Annotated[str, typer.Option("--master", help="Where Spark runs: local[2], spark://…, yarn.")] = "local[*]",
     conf: Annotated[

@@ -1,4 +1,10 @@
-"""Knows the one kind of failure that a person can mend, and how words of strangers are made fit for its sentence."""
+"""Knows the one kind of failure that a person can mend, and how words of strangers are made fit to be told."""
+
+from typing import Final
+
+FORMULA: Final = r"(^|;)(\s*[=+\-@\uff1d\uff0b\uff0d\uff20])"
+"""What a spreadsheet takes for the beginning of a formula (https://owasp.org/www-community/attacks/CSV_Injection), in
+two groups between which a quote belongs. Where the comma is for decimals, cells are split at semicolons too."""
 
 
 class FwlensError(Exception):

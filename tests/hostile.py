@@ -109,6 +109,10 @@ SHEET: Final = (
     "@SUM(1+1)",
     "\t=1+1",
     "\r=1+1",
+    "\uff1d1+1",
+    "\uff201+1",
+    "semi;=1+1",
+    "semi; @SUM(1+1)",
     '"quoted","and, comma"',
     'a "quote in the middle',
     "semi;colon",
@@ -116,6 +120,13 @@ SHEET: Final = (
     "00123",
 )
 """What a spreadsheet would count, or what would end a cell."""
+
+
+def formulas(cell: str) -> list[str]:
+    """What a spreadsheet would count in a cell. Where the comma is for decimals, it splits cells at semicolons, and some
+    read full-width signs as the others (https://owasp.org/www-community/attacks/CSV_Injection)."""
+    return [part for part in cell.split(";") if part.lstrip()[:1] in tuple("=+-@\uff1d\uff0b\uff0d\uff20")]
+
 
 PLAIN: Final = (
     "null",

@@ -20,8 +20,6 @@ DESCRIPTION: Final = 140  # an NSG's limit (network-security-groups-overview); t
 _ID: Final = re.compile(r"[a-z0-9]+(?:[./-][a-z0-9]+)*")
 _URL: Final = re.compile(r"https://[A-Za-z0-9./_~%#?=&+-]+")
 _TARGET: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,78}[A-Za-z0-9_])?")
-# C0 and C1 controls, line and paragraph separators, and what turns the direction of text.
-_UNSEEN: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +120,6 @@ def _is_notation(endpoint: Endpoint) -> bool:
         return endpoint.is_concrete and Endpoint.parse(str(endpoint)) == endpoint
     except FwlensError:
         return False
-
-
-def seen(text: str) -> str:
-    """Free text without what moves a cursor or turns the direction of reading; still not fit for a quoted place."""
-    return _UNSEEN.sub(" ", text)
 
 
 def shown(text: str) -> str:

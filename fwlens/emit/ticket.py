@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from fwlens.emit.platform import OWN, Form, Options, Recommended, name, seen
+from fwlens.emit.platform import OWN, Form, Options, Recommended, name
+from fwlens.errors import FORMULA, one_line
 from fwlens.rule import Recommendation
 
 COLUMNS: Final = (
     "id", "name", "platform", "layer", "direction", "sources", "destinations", "services", "requirements", "pages",
     "flows", "events", "first_seen", "last_seen", "doubts",
 )  # fmt: skip
-_FORMULA: Final = ("=", "+", "-", "@")
 _MARKS: Final = re.compile(r"([\\`*_{}\[\]()#+!|<>~&])")
 _UNDO: Final = {
     "azure-firewall": "Delete the rule collection group `{own}`; it holds nothing else.",
@@ -28,8 +28,7 @@ _UNDO: Final = {
 
 
 def _cell(text: str) -> str:
-    plain = seen(text)
-    return f"'{plain}" if plain.lstrip().startswith(_FORMULA) else plain
+    return re.sub(FORMULA, r"\1'\2", one_line(text))
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:
@@ -66,7 +65,7 @@ def _undo_csv(recommendations: Recommended, _: Options) -> str:
 
 
 def _text(words: str) -> str:
-    return _MARKS.sub(r"\\\1", seen(words))
+    return _MARKS.sub(r"\\\1", one_line(words))
 
 
 def _markdown(recommendations: Recommended, _: Options) -> str:

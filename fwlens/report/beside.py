@@ -1,15 +1,12 @@
 """Knows the files beside a page: whole tables, as CSV that no spreadsheet runs and as Parquet as they are."""
 
 import io
-from typing import Final
 
 import polars as pl
 
+from fwlens.errors import FORMULA
 from fwlens.flow import UNPRINTABLE
 from fwlens.report.content import Beside, Sheet
-
-# What a spreadsheet takes for a formula (https://owasp.org/www-community/attacks/CSV_Injection).
-_FORMULA: Final = r"^\s*[=+\-@]"
 
 
 def files(sheet: Sheet) -> tuple[Beside, Beside]:
@@ -23,10 +20,7 @@ def csv(frame: pl.DataFrame) -> bytes:
     times = [name for name, kind in frame.schema.items() if isinstance(kind, pl.Datetime)]
     safe = frame.with_columns(
         *(pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ") for name in times),
-        *(pl.col(name).str.replace_all(UNPRINTABLE, " ") for name in texts),
-    ).with_columns(
-        pl.when(pl.col(name).str.contains(_FORMULA)).then(pl.concat_str(pl.lit("'"), name)).otherwise(name).alias(name)
-        for name in texts
+        *(pl.col(name).str.replace_all(UNPRINTABLE, " ").str.replace_all(FORMULA, "$1'$2") for name in texts),
     )
     return safe.write_csv().encode()
 

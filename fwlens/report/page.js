@@ -111,7 +111,7 @@
   };
   const safe = (value) => {
     const plain = value.replace(/[\u0000-\u001f\u007f-\u009f]/g, " ");
-    const marked = /^\s*[=+\-@]/.test(plain) ? `'${plain}` : plain;
+    const marked = plain.replace(/(^|;)(\s*[=+\-@\uff1d\uff0b\uff0d\uff20])/g, "$1'$2");
     return /[",\n;']/.test(marked) ? `"${marked.replaceAll('"', '""')}"` : marked;
   };
   const page = decodeURIComponent(location.pathname.split("/").pop() || "night").replace(/\.html?$/, "") || "night";

@@ -28,6 +28,11 @@ TORN: Final = "the gzip file is cut off or damaged: what follows is lost"
 _DOCUMENT: Final = re.compile(rb'\s*\{\s*"(?:records|Records)"\s*:\s*\[')
 _ANSWER: Final = re.compile(rb'\s*\{\s*"(?:tables|Tables|error|statistics|render)"\s*:')
 _JSON: Final = re.compile(rb"[{\[]|,\s*\{")
+_PACKED: Final = (
+    (0, b"PK\x03\x04", "a zip archive or an Excel workbook"), (257, b"ustar", "a tar archive"), (0, b"BZh", "bzip2"),
+    (0, b"\xfd7zXZ\0", "xz"), (0, b"\x28\xb5\x2f\xfd", "Zstandard"), (0, b"7z\xbc\xaf\x27\x1c", "7-Zip"),
+    (0, b"Obj\x01", "Avro"),
+)  # fmt: skip
 _TAGS: Final = re.compile(rb'\s*\{(?=[^\[]{0,2000}"changeNumber"\s*:\s*"?[0-9])(?=[^\[]{0,2000}"cloud"\s*:)')
 
 
@@ -42,6 +47,7 @@ class Container(Enum):
     VALUES = auto()  # arrays, bare and pretty-printed records, cut or partial blobs
     ANSWER = auto()  # Log Analytics REST
     SERVICE_TAGS = auto()
+    PACKED = auto()  # an archive, or compressed in another way than by gzip
     TEXT = auto()  # CSV, or no log at all
 
 
@@ -209,6 +215,8 @@ def recognise(data: bytes) -> Container:
         return Container.PARQUET
     if head.startswith(b"ARROW1\0\0"):
         return Container.ARROW
+    if packed_as(data):
+        return Container.PACKED
     one_a_line = _is_one_a_line(data, begin)
     if not _JSON.match(head):
         return Container.JSON_LINES if one_a_line else Container.TEXT
@@ -219,6 +227,11 @@ def recognise(data: bytes) -> Container:
     if _DOCUMENT.match(head) and not (one_a_line and data.find(b"\n{", begin) > 0):
         return Container.DOCUMENT
     return Container.JSON_LINES if one_a_line and head[:1] != b"," else Container.VALUES
+
+
+def packed_as(data: bytes) -> str:
+    """What a file is packed as that is not unpacked here, empty for nothing."""
+    return next((what for at, mark, what in _PACKED if data.startswith(mark, at)), "")
 
 
 def _is_one_a_line(data: bytes, begin: int) -> bool:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import polars as pl
 
-from fwlens.source.files import Container, Content
+from fwlens.source.files import Container, Content, packed_as
 from fwlens.source.format import NOT_DECODED, Fault, paired, plain_name
 from fwlens.source.records import frame_of, placed, text_of
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
 
 _SURPLUS: Final = "__over__"
+_ABOVE: Final = re.compile(rb'\A[ \r\n]*(?:"?(?:#TYPE |sep=)[^\n]*\n[ \r\n]*)?')
 _FEW: Final = 4
 """So many separators behind a line end in one field are another row, not a text."""
 TOO_MANY: Final = "malformed: more fields than the header has"
@@ -64,6 +65,8 @@ def read_table(content: Content, marks: tuple[tuple[str, ...], ...]) -> tuple[pl
         return read_arrow(content.data)
     if content.container is Container.ANSWER:
         return read_answer(content.data)
+    if content.container is Container.PACKED:
+        return pl.DataFrame(), [(f"packed: {packed_as(content.data)}; unpack it, or save it as CSV", 1, 1)]
     return read_csv(content.data, marks)
 
 
@@ -77,9 +80,11 @@ def read_csv(data: bytes, marks: tuple[tuple[str, ...], ...]) -> tuple[pl.DataFr
     """CSV with a header that a format knows: `line` and its columns as texts.
 
     Dialects seen: the portal's (`TimeGenerated [UTC]`, `7/18/2025, 12:26:46.737 PM`), all quoted with `0`/`1`,
-    touched by Excel (`TRUE`), scrubbed (`-` for empty), and `;` or tab instead of the comma.
+    touched by Excel (`TRUE`), scrubbed (`-` for empty), and `;` or tab instead of the comma. PowerShell's `#TYPE …` and
+    Excel's `sep=,` may stand above the header.
     """
-    rest = data.lstrip(b" \r\n")
+    before = _ABOVE.match(data)
+    rest = data[before.end() :] if before else data
     above = data.count(b"\n", 0, len(data) - len(rest)) + 1
     head, _, body = rest.partition(b"\n")
     first = head[: 1 << 16].decode("utf-8", "replace").strip("\r")

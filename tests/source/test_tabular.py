@@ -1,5 +1,10 @@
+import bz2
 import csv
 import io
+import lzma
+import tarfile
+import zipfile
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import polars as pl
@@ -17,6 +22,7 @@ from tests.source.logs import (
     aside,
     counted,
     flow,
+    jsonl,
     network,
     nta,
     read,
@@ -96,6 +102,15 @@ def test_every_dialect_of_csv_is_read(quoting: int, delimiter: str, end: str, in
     found = read(table(*logged, quoting=quoting, delimiter=delimiter, end=end))
     assert rows(found) == [flow(dst_fqdn="pypi.example.org", protocol=protocol, origin="-:2")]
     assert aside(found) == [(ALLOWED, 1, "-:3")]
+
+
+@pytest.mark.parametrize(
+    "above", ["#TYPE System.Management.Automation.PSCustomObject\r\n", "sep=,\n", '"sep=,"\r\n', "\n\n#TYPE X\n\n"]
+)
+def test_what_powershell_and_excel_write_above_a_header_is_passed_over(above: str) -> None:
+    lines = above.count("\n")
+    found = read(above + table(DENIED, row(network("Allow"))))
+    assert (rows(found), aside(found)) == ([WEB | {"origin": f"-:{lines + 2}"}], [(ALLOWED, 1, f"-:{lines + 3}")])
 
 
 @pytest.mark.parametrize("empty", ["-", "None", "", " "])
@@ -206,6 +221,43 @@ def test_what_is_no_log_is_counted_by_its_lines(text: str) -> None:
     assert aside(found) == [(NO_LOG, max(text.count("\n"), 1), "-:1")]
     assert found.faults == (
         "-: holds no log that fwlens knows. Export Azure Firewall, NSG or VNet flow logs as JSON, CSV or Parquet.",
+    )
+
+
+def tarred(log: bytes) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        entry = tarfile.TarInfo("PT1H.json")
+        entry.size = len(log)
+        archive.addfile(entry, io.BytesIO(log))
+    return out.getvalue()
+
+
+def zipped(log: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("PT1H.json", log)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("pack", "as_what"),
+    [
+        (zipped, "a zip archive or an Excel workbook"), (tarred, "a tar archive"), (bz2.compress, "bzip2"),
+        (lzma.compress, "xz"), (lambda log: b"\x28\xb5\x2f\xfd" + log, "Zstandard"),
+        (lambda log: b"7z\xbc\xaf\x27\x1c" + log, "7-Zip"), (lambda log: b"Obj\x01" + log, "Avro"),
+    ],
+    ids=["zip", "tar", "bzip2", "xz", "zstd", "7z", "avro"],
+)  # fmt: skip
+def test_what_is_packed_otherwise_than_by_gzip_is_told_as_what_it_is(
+    pack: Callable[[bytes], bytes], as_what: str
+) -> None:
+    """A log of many lines in an archive would be read but for the first, which stands behind the archive's own head."""
+    found = read(pack(jsonl(*[network()] * 5).encode()))
+    reason = f"packed: {as_what}; unpack it, or save it as CSV"
+    assert aside(found) == [(reason, 1, "-:1")]
+    assert found.faults == (
+        f"-: nothing could be read ({reason}). Export Azure Firewall, NSG or VNet flow logs as JSON, CSV or Parquet.",
     )
 
 

@@ -101,6 +101,11 @@ def test_azure_cloud_never_explains_a_flow() -> None:
     assert explained(Seen(ip="203.0.113.5", service="udp/1194", plane="nsg")) == (None, None, "unexplained")
 
 
+@pytest.mark.parametrize("ip", ["169.254.169.254", "fe80::1", "127.0.0.1", "168.63.129.16"])
+def test_an_address_that_no_virtual_network_can_hold_is_not_in_one(ip: str) -> None:
+    assert explained(Seen(ip=ip, service="tcp/443", plane="nsg")) == (None, None, "unexplained")
+
+
 def test_without_a_service_tag_file_an_address_stays_unexplained() -> None:
     flows = frame([Seen(ip="203.0.113.20", service="udp/5831")])
     assert match(flows, KNOWN)["verdict"].to_list() == ["unexplained"]

@@ -21,6 +21,7 @@ PEER: Final = ("direction", "fqdn", "ip", "protocol", "port")
 EXACT, ONE_LABEL, ANY_DEPTH, TAG, NETWORK = range(5)
 # Symbolic tag without published prefixes: the network's own space, of which private addresses are what a log can show.
 _VIRTUAL_NETWORK: Final = "VirtualNetwork"
+_VIRTUAL: Final = tuple(one for one in address.PRIVATE if not (one.is_loopback or one.is_link_local))
 _PATTERN: Final[Columns] = {
     "rank": pl.UInt32,
     "requirement": pl.String,
@@ -86,7 +87,7 @@ def _shapes(endpoint: Endpoint) -> list[tuple[int, str, int, float]]:
     """How an endpoint is looked up: kind, text, labels of a name, width. Names are narrower (< 1) than any address."""
     if endpoint.kind == "tag":
         if endpoint.text == _VIRTUAL_NETWORK:
-            return [(NETWORK, str(network), 0, 2.0**32) for network in address.PRIVATE if not network.is_loopback]
+            return [(NETWORK, str(network), 0, 2.0**32) for network in _VIRTUAL]
         return [(TAG, endpoint.text.casefold(), 0, 0.0)]
     if endpoint.kind == "address":
         return [(NETWORK, endpoint.text, 0, float(ip_network(endpoint.text).num_addresses))]

@@ -93,7 +93,7 @@ class Storage:
 
     def __exit__(self, *_: object) -> None:
         if self._pool:
-            self._pool.shutdown(cancel_futures=True)
+            self._pool.shutdown(wait=False, cancel_futures=True)  # who is interrupted does not wait for an account
         for client in self._clients.values():
             client.close()
         for signed_in in self._credentials.values():
@@ -188,15 +188,14 @@ class Storage:
                 return [replace(here[0], named=True)]
             folder = address.path + "/"
             folders = [_Folder(folder, wanted == Hours())] if folder in prefixes else []
-        with ThreadPoolExecutor(THREADS) as pool:
-            waiting: set[Future[tuple[list[Blob], list[_Folder]]]] = set()
-            while folders or waiting:
-                waiting |= {pool.submit(self._looked, address, wanted, folder) for folder in folders}
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                folders = []
-                for blobs, below in (each.result() for each in done):
-                    found += blobs
-                    folders += below
+        waiting: set[Future[tuple[list[Blob], list[_Folder]]]] = set()
+        while folders or waiting:
+            waiting |= {self._threads().submit(self._looked, address, wanted, folder) for folder in folders}
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            folders = []
+            for blobs, below in (each.result() for each in done):
+                found += blobs
+                folders += below
         return found
 
     def _looked(self, address: Address, wanted: Hours, folder: _Folder) -> tuple[list[Blob], list[_Folder]]:

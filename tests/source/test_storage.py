@@ -3,8 +3,10 @@
 import gzip
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -349,6 +351,23 @@ def test_without_a_credential_it_is_said_how_to_sign_in(
         "AZURE_CLIENT_ID and AZURE_CLIENT_SECRET, or run where there is a managed identity.",
     )
     assert capfd.readouterr() == ("", "")
+
+
+def test_ctrl_c_does_not_wait_for_an_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    held, ended = threading.Event(), list[str]()
+
+    def looked(*_: object) -> tuple[list[storage.Blob], list[object]]:
+        held.wait(0.2)  # until this thread is waited for
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        held.wait(5)
+        ended.append("listed")
+        return [], []
+
+    monkeypatch.setattr(Storage, "_looked", looked)
+    with pytest.raises(KeyboardInterrupt):
+        source.read(["https://account.blob.core.windows.net/insights-logs/"])
+    assert ended == []
+    held.set()
 
 
 def test_the_command_line_reads_blobs_as_it_reads_files(night: ContainerClient, relay: Relay) -> None:

@@ -3,9 +3,11 @@
 import gzip
 import json
 import os
+import signal
 import subprocess
 import sys
 import termios
+import time
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -219,6 +221,26 @@ def test_a_disk_that_is_full_is_told_and_gets_back_what_was_written(tmp_path: Pa
         1, "", "fwlens: x.json: cannot be written (File too large). Choose another place with -o.\n",
     )  # fmt: skip
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", ["recommend pipe", "flows pipe", "report pipe -o x.html"])
+def test_ctrl_c_ends_what_waits_for_a_log_that_does_not_come(words: str, tmp_path: Path) -> None:
+    """polars takes the signal for itself, and what a thread waits for would be waited for still."""
+    os.mkfifo(tmp_path / "pipe")
+    heeding = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a test may run in the background
+    )
+    command = [sys.executable, "-c", f"{heeding}; from fwlens.cli import main; main()", *words.split()]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as program:
+        with (tmp_path / "pipe").open("wb"):  # as soon as somebody reads
+            time.sleep(0.3)
+            program.send_signal(signal.SIGINT)
+            try:
+                assert program.wait(10) == 130
+            finally:
+                program.kill()
+        assert program.stdout
+        assert program.stdout.read() == b""
 
 
 @pytest.mark.parametrize("empty", ["", " "])

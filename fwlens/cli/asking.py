@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from fwlens.cli.terminal import Progress, leave, put, room, tell, wrong_usage
+from fwlens.cli.terminal import Progress, heed_interrupts, leave, put, room, tell, wrong_usage
 from fwlens.cli.words import Breadth, PlatformName
 from fwlens.errors import FwlensError
 from fwlens.twin import Twin, beside
@@ -148,6 +148,7 @@ def flows_of(ask: "Ask", every: "timedelta | None" = None, twin: Twin | None = N
     from fwlens import run
     from fwlens.source import folded
 
+    heed_interrupts()
     afar: tuple[Input, ...] = ()
     if ask.target is not None:
         from fwlens.cli.afar import places

@@ -15,7 +15,7 @@ import typer
 from fwlens.cli import sound
 from fwlens.cli.log import Log
 from fwlens.cli.options import Breadth, PlatformName
-from fwlens.cli.terminal import put, room, say
+from fwlens.cli.terminal import heed_interrupts, put, room, say
 from fwlens.errors import FwlensError
 
 if TYPE_CHECKING:
@@ -210,6 +210,7 @@ def _night(settings: "Settings", until: str | None, log: Log, *, dry_run: bool) 
     from fwlens import nightly as nights
     from fwlens.store import hold, is_remote
 
+    heed_interrupts()
     now = time.time()
     begin = datetime.fromtimestamp(now, UTC)
     with ExitStack() as stay:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -73,6 +74,13 @@ class Windows:
 
     def __exit__(self, *_: object) -> None:
         self._close()
+
+
+def heed_interrupts() -> None:
+    """Have Ctrl-C end a wait at once, also one for a thread. polars takes the signal for itself when it is loaded, and
+    what waits is then woken by nothing but what it waits for."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def room(output: Path | None = None, least: int = 1) -> int | None:

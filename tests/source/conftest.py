@@ -1,3 +1,4 @@
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -17,3 +18,11 @@ def relay(azurite: Azurite) -> Iterator[Relay]:
     """What stands before the emulator and sees every request."""
     with relayed(azurite) as open_one:
         yield open_one
+
+
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Ctrl-C wakes what waits, as the command line has it do."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

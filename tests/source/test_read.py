@@ -386,11 +386,13 @@ def test_a_place_that_cannot_be_fetched_is_a_fault_and_the_rest_is_read(tmp_path
     assert told.faults == ("blob: cannot be read (the server refused). Check the path and its permissions.",)
 
 
+@pytest.mark.usefixtures("heeded")
 def test_ctrl_c_does_not_wait_for_what_is_being_read() -> None:
     both, held, ended = threading.Barrier(2), threading.Event(), list[str]()
 
     def fetch(name: str) -> bytes:
         both.wait(10)
+        held.wait(0.2)  # until both are waited for
         if name == "b":
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         held.wait(5)

@@ -353,6 +353,7 @@ def test_without_a_credential_it_is_said_how_to_sign_in(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.usefixtures("heeded")
 def test_ctrl_c_does_not_wait_for_an_account(monkeypatch: pytest.MonkeyPatch) -> None:
     held, ended = threading.Event(), list[str]()
 

@@ -200,8 +200,7 @@ def _read_all(
 
 
 def _ahead(one: Callable[[Input], _Reading], places: Iterable[Input], most: int) -> Iterator[_Reading]:
-    """Each file as it was read, in order; no more than `most` of them wait, however slowly they are used. Whoever is
-    interrupted does not wait for what is being read."""
+    """Each file as it was read, in order. No more than `most` wait to be used, and an interrupt waits for none."""
     pool, coming = ThreadPoolExecutor(_WORKERS), deque[Future[_Reading]]()
     try:
         for place in places:

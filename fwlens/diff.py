@@ -36,8 +36,8 @@ REASONS: Final[Mapping[Why, str]] = {
     "unexplained": "denied still, but no need explains it now",
     "explained": "denied still, and another need explains it",
     "tags": "perhaps denied still: other service tags than then",
-    "unread": "not known: no row of the log that showed it was read since",
-    "counted": "not known: allowed entries are only counted, not whose they are (--with-allowed tells)",
+    "unread": "no row of the log that showed it was read since",
+    "counted": "allowed entries are only counted, not whose they are (--with-allowed tells)",
 }
 
 

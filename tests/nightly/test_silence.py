@@ -178,8 +178,8 @@ def test_what_is_not_known_is_told_in_the_summary_the_files_and_to_whom_it_conce
             "Needs: 0 new, 0 still open, 0 resolved, 2 not known; nothing to allow.",
             "",
             "change     need          rules",
-            "not known  hf/hub        not known: no row of the log that showed it was read since",
-            "not known  packages/pip  not known: no row of the log that showed it was read since",
+            "not known  hf/hub        no row of the log that showed it was read since",
+            "not known  packages/pip  no row of the log that showed it was read since",
         ],
     )
     told = json.loads((tmp_path / "reports/2026-11-22/diff.json").read_text())

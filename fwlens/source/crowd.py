@@ -20,7 +20,11 @@ from fwlens.source.format import Fault, Format, entries_of
 _OUTSIDE: Final = "outside the time that was asked for (--since, --until)"
 _NOTHING: Final = flow.empty().insert_column(0, pl.lit(None, flow.TIME).alias("slot"))
 _CROWD: Final = 100_000
+_FRAME: Final = 400
+"""So many rows take as much memory as a frame takes for itself: a crowd of small files is a crowd of frames."""
 _CROWD_BYTES: Final = 8_000_000
+_FILE_BYTES: Final = 1_000
+"""So many bytes of tuples take as much as what is kept beside them."""
 _MERGE_AT: Final = 2_000_000
 
 
@@ -44,7 +48,10 @@ class Wanted:
 
 @dataclass(slots=True)
 class Crowd:
-    """Tuples and entries of many files on their way to flows, and what became of the rows of each file."""
+    """Tuples and entries of many files on their way to flows, and what became of the rows of each file.
+
+    `rows` and `size` say how much is waiting: rows of entries and bytes of tuples, and what these take besides.
+    """
 
     wanted: Wanted
     tuples: list[tuple[str, Tuples]] = field(default_factory=list)
@@ -54,6 +61,8 @@ class Crowd:
     used: dict[str, int] = field(default_factory=dict)
     used_in: dict[tuple[str, datetime | None], int] = field(default_factory=dict)
     set_aside: dict[str, list[Fault]] = field(default_factory=dict)
+    rows: int = 0
+    size: int = 0
 
     def add(
         self,
@@ -63,12 +72,15 @@ class Crowd:
         origins: Iterable[pl.DataFrame] = (),
     ) -> None:
         """What a file holds, to be conformed now or later; `origins` say where its rows were written first."""
-        self.tuples += [(place, each) for each in tuples]
-        self.entries += entries
+        for each in tuples:
+            self.tuples.append((place, each))
+            self.size += each.size + _FILE_BYTES
+        for frame in entries:
+            self._take(frame)
         self.origins += origins
-        if sum(each.size for _, each in self.tuples) > _CROWD_BYTES:
+        if self.size > _CROWD_BYTES:
             self._split()
-        if sum(frame.height for frame in self.entries) > _CROWD:
+        if self.rows > _CROWD:
             self._conform()
 
     def settle(self) -> pl.DataFrame:
@@ -78,17 +90,21 @@ class Crowd:
         every, self.flows = pl.concat(self.flows), []
         return flow.fold(every, "slot")
 
+    def _take(self, frame: pl.DataFrame) -> None:
+        self.entries.append(frame)
+        self.rows += frame.height + _FRAME
+
     def _split(self) -> None:
         if any(each.texts for _, each in self.tuples):
             raw = flowlog.lines_frame(self.tuples, self.wanted.span)
-            self.entries.append(self.wanted.entries(flowlog.FORMAT, raw, pl.col("place")))
-        self.tuples = []
+            self._take(self.wanted.entries(flowlog.FORMAT, raw, pl.col("place")))
+        self.tuples, self.size = [], 0
 
     def _conform(self) -> None:
         if not self.entries:
             return
         good, bad = flow.conform(pl.concat(self.entries))
-        self.entries = []
+        self.entries, self.rows = [], 0
         for place, slot, rows in good.group_by("place", "slot").agg(pl.col("rows").sum()).iter_rows():
             self.used[place] = self.used.get(place, 0) + rows
             self.used_in[place, slot] = self.used_in.get((place, slot), 0) + rows

@@ -357,6 +357,21 @@ def test_many_conversations_are_merged_on_the_way(tmp_path: Path, monkeypatch: p
     assert events(found) == 32
 
 
+def test_what_waits_is_bounded_however_small_files_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frame of one row takes as much as hundreds of rows, so that small files were kept until they were a gigabyte."""
+    waiting: list[int] = []
+
+    def conformed(entries: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        waiting.append(entries["place"].n_unique())
+        return conform(entries)
+
+    conform = flows.conform
+    monkeypatch.setattr(flows, "conform", conformed)
+    log = jsonl(network()).encode()
+    found = closed(source.read([], places=[Input(f"file {n}", named=True, fetch=lambda: log) for n in range(600)]))
+    assert (events(found), sum(waiting), max(waiting) < 300) == (600, 600, True)
+
+
 def test_no_row_is_ever_unaccounted_for() -> None:
     found = read(lines_of([*LINES, *[LINES[0]] * 9]))
     assert UNACCOUNTED not in {reason for reason, _, _ in aside(found)}

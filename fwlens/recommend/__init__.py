@@ -61,7 +61,7 @@ def recommend(
     if options.at_most is not None:
         layers = list(_picked(steps, options.at_most).layers)
         bound = steps[-1].lower_bound
-    evidence = pl.concat([found.usable, found.beyond, *also])
+    evidence = pl.concat([found.usable, *([found.beyond] if options.documented else []), *also])
     seen = frozenset(Endpoint.parse(peer) for peer in found.usable["peer"].unique())
     rules = [
         _recommendation(rule, _within(evidence, layer, allowed), known, seen, tags)

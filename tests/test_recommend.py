@@ -524,6 +524,18 @@ _NESTED = Options(subnets=(subnet("10.20.0.0/16"), subnet("10.20.1.0/30"), subne
 _BESIDE = Options(subnets=(subnet("10.20.1.4/31"), subnet("10.20.1.6/32")), documented=True)
 
 
+@given(_NIGHTS)
+def test_no_step_of_the_curve_is_beaten_by_another(seen: list[Seen]) -> None:
+    """Fewer rules, and more that they open: what a merge opens may be more than the fewest rules do."""
+    matched = match(frame(seen), KNOWN, tags=TAGS)
+    steps = night(seen, with_curve=True).curve
+    numbers = [len(step.rules) for step in steps]
+    surpluses = [certify(step.rules, matched, KNOWN, tags=TAGS, asked=Asked(at_most=many)).surplus
+     for step, many in zip(steps, numbers, strict=True)]  # fmt: skip
+    assert numbers == sorted(set(numbers), reverse=True)
+    assert surpluses == sorted(set(surpluses))
+
+
 @given(_NIGHTS, st.sampled_from([Options(), _NESTED, _BESIDE, Options(documented=True)]))
 def test_every_needed_flow_is_allowed_or_handed_back_and_nothing_else_that_was_denied_is(
     seen: list[Seen], options: Options

@@ -4,7 +4,7 @@ A merge may give a source what another source needed, and a destination another 
 never joins a destination with a service that is not documented for it, and never allows what must not be allowed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from ipaddress import ip_network
@@ -41,7 +41,7 @@ class Step:
 
 def curve(layers: Sequence[Layered]) -> list[Step]:
     """From the fewest rules without surplus down to the fewest that merging can give: one rule less each step, and a
-    last step to where no merge of two rules leads."""
+    last step to where no merge of two rules leads; without steps that a later one beats."""
     current = list(layers)
     steps = [Step(tuple(current))]
     while True:
@@ -52,9 +52,22 @@ def curve(layers: Sequence[Layered]) -> list[Step]:
         current[number] = _merged(current[number], pair)
         steps.append(Step(tuple(current)))
     fewest = _fewest(layers)
-    if len(fewest.rules) < len(steps[-1].rules):
-        return [*steps, fewest]
-    return [*steps[:-1], replace(steps[-1], lower_bound=fewest.lower_bound)]
+    last = min(steps[-1], fewest, key=lambda step: (len(step.rules), _opened(step)))
+    steps.append(replace(last, lower_bound=fewest.lower_bound))
+    return list(_worthwhile(steps))
+
+
+def _worthwhile(steps: Sequence[Step]) -> Iterator[Step]:
+    """Steps, the most rules first, without those that a later one beats: it opens no more with no more rules."""
+    opened = [_opened(step) for step in steps]
+    for number, step in enumerate(steps):
+        if opened[number] < min(opened[number + 1 :], default=opened[number] + 1):
+            yield step
+
+
+def _opened(step: Step) -> int:
+    """How much rules allow in all, as a surplus is counted."""
+    return sum(_size(combination) for layer in step.layers for combination in _allowed(layer))
 
 
 def _fewest(layers: Sequence[Layered]) -> Step:

@@ -76,7 +76,8 @@ def night(plan: Night, tell: Tell) -> Outcome:
         for fault in wrong:
             tell("error", event, fault, {})
         faults += wrong
-    for text in silent(found.lasting):
+    stopped = tuple(silent(found.lasting, plan.until))
+    for text in stopped:
         tell("warning", "silent", text, {})
     _tell_ledger(told, tell)
     name = folder.folder_of(plan.until, plan.run, runs)
@@ -88,7 +89,7 @@ def night(plan: Night, tell: Tell) -> Outcome:
     tell("info", "report written", f"{outcome.folder}", {"folder": str(outcome.folder), "files": len(files)})
     plan.store.recommend(plan.run, recommended(told))
     if plan.post:
-        _notify(plan.post, notice(plan.run, told, found, outcome.folder / f"{_PAGE}.html", faults), tell)
+        _notify(plan.post, notice(plan.run, told, found, outcome.folder / f"{_PAGE}.html", stopped, faults), tell)
     plan.store.finish(_run(plan, outcome, name, started, files["diff.json"]))
     tell("info", "night done", table(outcome.diff, told).splitlines()[0], {"exit": outcome.exit})
     return outcome

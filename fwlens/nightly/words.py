@@ -1,6 +1,7 @@
 """Knows how a night is told in words: the table of what changed, and the notice for a webhook."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,7 @@ _TITLES: Final = (
     ("dropped", "No longer recommended"), ("undocumented", "No longer documented"),
 )  # fmt: skip
 _MOST: Final = 3
+_QUIET: Final = timedelta(hours=12)
 
 
 def unread(told: Ledger) -> tuple[str, ...]:
@@ -26,9 +28,11 @@ def unread(told: Ledger) -> tuple[str, ...]:
     return (f"{unblocked(told)} Nothing is resolved by that: check that the logs still arrive.",)
 
 
-def silent(last: Lasting | None) -> Iterator[str]:
-    """The logs that stopped since the night before: of each kind the devices that wrote them, and since when."""
-    logs = [log for log, why in (last.silent if last else {}).items() if why == "unread" and log.every]
+def silent(last: Lasting | None, until: datetime) -> Iterator[str]:
+    """The logs that stopped since the night before, half a day or longer before this one ends: of each kind the devices
+    that wrote them, and since when."""
+    every = last.silent if last else {}
+    logs = [log for log, why in every.items() if why == "unread" and log.every and until - log.last_seen >= _QUIET]
     for name in sorted({log.name for log in logs}):
         mine = [log for log in logs if log.name == name]
         devices = sorted(plain((log.device or "a device without a name").rpartition("/")[2]) for log in mine)
@@ -98,8 +102,10 @@ def lists(found: Diff) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple((title, needs[name]) for name, title in _TITLES if needs[name])
 
 
-def notice(run: str, answer: Answer, found: Diff, page: Path, faults: tuple[str, ...]) -> Notice:
-    """What a webhook is told of a night that was done."""
+def notice(
+    run: str, answer: Answer, found: Diff, page: Path, stopped: tuple[str, ...], faults: tuple[str, ...]
+) -> Notice:
+    """What a webhook is told of a night that was done: also which logs stopped, and what could not be read."""
     counts = {
         "new": len(found.appeared),
         "open": len(found.stayed),
@@ -112,7 +118,6 @@ def notice(run: str, answer: Answer, found: Diff, page: Path, faults: tuple[str,
         "unexplained_flows": answer.verdicts["unexplained"].flows,
     }
     asked = (("Other than then", tuple(map(str, found.otherwise))),) if found.otherwise else ()
-    stopped = tuple(silent(found.lasting))
     wrong = tuple(pair for pair in (("Stopped", stopped), ("Could not be read", faults)) if pair[1])
     told = (*lists(found), *asked, *wrong)
     return Notice(run, "done", f"fwlens: {headline(answer, found)}", counts, told, str(page))

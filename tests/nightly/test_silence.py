@@ -75,12 +75,13 @@ def test_a_log_that_stops_is_told_from_the_first_night_on_and_while_its_needs_ar
     write(tmp_path / "logs/1.json", seen(PYPI, 1), seen(STRANGE, 70), seen(NETWORK, 3))
     done(plan(tmp_path, T0 + 1.5 * H, files=logs))
     found = []
-    for hours in (12, 25, 36, 48):
+    for hours in (13, 14, 25, 36, 48):
         write(tmp_path / f"logs/{hours}.json", seen(NETWORK, hours * 60 - 90))
         outcome, told = done(plan(tmp_path, T0 + hours * H, files=logs))
         found.append((kinds(outcome), outcome.exit, told))
     stopped = [("silent", SILENT.format("10").replace("22:", "23:"))]
     assert found == [
+        ({"open": ["packages/pip"]}, 3, []),  # it may be a quiet one
         ({"open": ["packages/pip"]}, 3, stopped),
         *[({"not known": ["packages/pip: unread"]}, 0, stopped)] * 3,
     ]

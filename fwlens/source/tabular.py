@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 
 _SURPLUS: Final = "__over__"
 _ABOVE: Final = re.compile(rb'\A[ \r\n]*(?:"?(?:#TYPE |sep=)[^\n]*\n[ \r\n]*)?')
+_ELSEWHERE: Final = re.compile(r"\[(?!UTC\])[^\]]+\]$")
+"""How the portal names a column of times that are not in UTC: `TimeGenerated [Local Time]`, without the offset."""
+NO_ZONE: Final = "times in no known zone, taken for UTC: choose UTC where they are exported"
+_DATE: Final = (
+    r"^\s*(?P<first>[0-9]{1,2})(?P<mark>[/.])(?P<second>[0-9]{1,2})[/.](?P<year>[0-9]{4}),?"
+    r"\s+(?P<clock>[0-9]{1,2}:[0-9]{2}:[0-9.]+)\s*(?P<half>[AaPp][Mm])?\s*$"
+)
+_LOOKED: Final = 100
+"""In so many rows a column shows whether it holds such dates: a look at all would take as long as reading them."""
 _FEW: Final = 4
 """So many separators behind a line end in one field are another row, not a text."""
 TOO_MANY: Final = "malformed: more fields than the header has"
@@ -98,13 +107,30 @@ def read_csv(data: bytes, marks: tuple[tuple[str, ...], ...]) -> tuple[pl.DataFr
     frame = _at_once(body, names, separator)
     if frame is None:
         frame = _line_by_line(body, names, separator, faults)
-    frame = frame.with_columns(pl.col("line") + above)
+    frame = _month_first(frame.with_columns(pl.col("line") + above))
     texts = pl.all().exclude("line", _SURPLUS)
     frame = frame.filter(~pl.all_horizontal(texts.is_null()))
     surplus = frame.filter(pl.col(_SURPLUS).is_not_null())
     faults = [(reason, rows, line + above) for reason, rows, line in faults]
+    faults += [(NO_ZONE, 0, above)] if any(_ELSEWHERE.search(name) for name in header) else []
     faults += [(TOO_MANY, 1, line) for line in surplus["line"]]
     return frame.filter(pl.col(_SURPLUS).is_null()).drop(_SURPLUS), faults
+
+
+def _month_first(frame: pl.DataFrame) -> pl.DataFrame:
+    """Dates as the portal writes them in the US. Elsewhere the day comes first, as a number above 12 in any row tells,
+    or else dots or a clock of 24 hours."""
+    texts = [name for name, kind in frame.schema.items() if kind == pl.String]
+    looked = frame.head(_LOOKED).select(pl.col(texts).str.contains(_DATE).any())
+    names = [name for name in texts if looked[name].item()]
+    parts = [frame.select(parts=pl.col(name).str.extract_groups(_DATE)).unnest("parts") for name in names]
+    if not parts:
+        return frame
+    first, second = (pl.col(name).cast(pl.Int32).max().fill_null(0) for name in ("first", "second"))
+    abroad = (pl.col("mark") == ".").any() | (pl.col("half").is_null() & pl.col("first").is_not_null()).any()
+    day_first = pl.concat(parts).select((second <= 12) & ((first > 12) | abroad)).item()
+    turned = pl.col(names).str.replace(_DATE, "${second}/${first}/${year} ${clock} ${half}").str.strip_chars_end()
+    return frame.with_columns(turned) if day_first else frame
 
 
 def named(header: list[str]) -> list[str]:

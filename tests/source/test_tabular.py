@@ -88,6 +88,37 @@ def test_a_time_is_read_in_every_dialect(logged: Record) -> None:
     assert rows(read(table(logged))) == [WEB | {"origin": "-:2"}]
 
 
+@pytest.mark.parametrize(
+    ("times", "days"),
+    [
+        (("16/07/2026 20:26:12.030",), ("2026-07-16",)),
+        (("16/07/2026, 20:26:12.030",), ("2026-07-16",)),
+        (("16.07.2026, 20:26:12.030",), ("2026-07-16",)),
+        (("16/7/2026, 8:26:12.030 pm",), ("2026-07-16",)),
+        (("12/07/2026, 8:26:12.030 PM", "13/07/2026, 8:26:12.030 PM"), ("2026-07-12", "2026-07-13")),
+        (("05/06/2026 20:26:12.030",), ("2026-06-05",)),
+        (("5/6/2026, 8:26:12.030 PM",), ("2026-05-06",)),
+        (("5/6/2026, 8:26:12.030 PM", "5/13/2026, 8:26:12.030 PM"), ("2026-05-06", "2026-05-13")),
+        (("05-06-2026  20:26:12.030",), ("2026-05-06",)),
+    ],
+)
+def test_a_file_tells_whether_its_days_come_before_its_months(times: tuple[str, ...], days: tuple[str, ...]) -> None:
+    """The portal writes dates as the region of who exports has them: above 12 it is a day, a clock of 24 hours or dots
+    are not of the US, and one file has one order."""
+    logged = [row(network(DestinationPort=443 + n), TimeGenerated=time) for n, time in enumerate(times)]
+    found = sorted(rows(read(table(*logged))), key=lambda each: str(each["dst_port"]))
+    assert [str(each["first_seen"]) for each in found] == [f"{day} 20:26:12.030000+00:00" for day in days]
+
+
+@pytest.mark.parametrize(("zone", "told"), [("[Local Time]", 1), ("[Local]", 1), ("[UTC]", 0)])
+def test_times_in_no_known_zone_are_taken_for_utc_and_that_is_told(zone: str, told: int) -> None:
+    found = read(PORTAL.replace("[UTC]", zone))
+    assert [each["events"] for each in rows(found)] == [2]
+    assert (
+        aside(found) == [("times in no known zone, taken for UTC: choose UTC where they are exported", 0, "-:1")] * told
+    )
+
+
 @pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])

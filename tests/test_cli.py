@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import termios
@@ -221,6 +222,17 @@ def test_a_disk_that_is_full_is_told_and_gets_back_what_was_written(tmp_path: Pa
         1, "", "fwlens: x.json: cannot be written (File too large). Choose another place with -o.\n",
     )  # fmt: skip
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_keeps_the_rights_it_had_and_follows_no_link_that_waits_for_it(tmp_path: Path) -> None:
+    """Logs tell who talks to whom, and a folder such as /tmp is everybody's."""
+    answer, other = tmp_path / "night.json", tmp_path / "other"
+    answer.write_text("")
+    answer.chmod(0o600)
+    other.write_text("mine")
+    (tmp_path / ".night.json.part").symlink_to(other)
+    assert said("recommend", DENIED, "--format", "json", "-o", str(answer))[0] == 0
+    assert (stat.S_IMODE(answer.stat().st_mode), answer.read_bytes()[:1], other.read_text()) == (0o600, b"{", "mine")
 
 
 @pytest.mark.parametrize("words", ["recommend pipe", "flows pipe", "report pipe -o x.html"])

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -122,9 +123,11 @@ def _write(files: Iterable[tuple[Iterable[bytes], Path]], way_out: str) -> None:
                 continue
             if not place.parent.exists():
                 place.parent.mkdir(parents=True, exist_ok=True)
-            draft = place.with_name(f".{place.name}.part")
-            drafts[draft] = place
-            with draft.open("wb") as file:
+            draft = place.with_name(f".{place.name}.{os.getpid()}.part")  # that of another run is its own
+            with draft.open("xb") as file:
+                drafts[draft] = place
+                with contextlib.suppress(OSError):  # a new file has the rights that any has
+                    draft.chmod(stat.S_IMODE(place.stat().st_mode))
                 file.writelines(pieces)
         for draft, place in drafts.items():
             draft.replace(place)

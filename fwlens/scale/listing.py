@@ -85,7 +85,7 @@ def _passed_over(
 
 def _places(log: str) -> list[tuple[str, str]]:
     """The places behind an input, each as Spark calls it and as a person does. A URI is Spark's own matter."""
-    log = plain(log)
+    log = share.local(log)
     if _REMOTE.match(log):
         return [(log.rstrip("/"), log.rstrip("/"))]
     path = Path(log)
@@ -96,10 +96,6 @@ def _places(log: str) -> list[tuple[str, str]]:
 def label_of(path: str) -> str:
     """A path as it is shown and cited."""
     return Input(path, named=True).label
-
-
-def _glob(path: str) -> bool:
-    return bool(_REMOTE.match(path)) and any(mark in path for mark in "*?[{")
 
 
 def spelled(path: str) -> str:
@@ -132,8 +128,3 @@ def blobs(spark: "SparkSession", paths: Sequence[str]) -> "DataFrame":
     """Blobs and their contents. One that is damaged or gone by then is passed over, and missed afterwards."""
     reader = spark.read.format(_BLOBS).option("recursiveFileLookup", True)
     return reader.option("ignoreCorruptFiles", True).option("ignoreMissingFiles", True).load([*map(spelled, paths)])
-
-
-def plain(path: str) -> str:
-    """A path that Spark listed, as one of this machine if it is one."""
-    return f"/{path.removeprefix('file:').lstrip('/')}" if path.startswith("file:") else path

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from py4j.java_gateway import JavaGateway  # type: ignore[import-untyped]
     from pyspark.sql import SparkSession
 
-LOCAL: Final = "local[*]"
 _JAVA: Final = "Java 17 or later must be installed (https://spark.apache.org/docs/latest/#downloading)."
 _EXTRA: Final = "Folding on Spark needs pyspark: pip install 'fwlens[spark]'."
 _CONF: Final = {

@@ -74,15 +74,20 @@ def mine() -> str:
         return ""
 
 
+def local(path: str) -> str:
+    """A path that Spark listed, as one of this machine if it is one: without `file:`."""
+    return f"/{path.removeprefix('file:').lstrip('/')}" if path.startswith("file:") else path
+
+
 def shown(asked: Asked, path: str) -> str:
-    """A path as a person knows it: without Spark's `file:`, and beginning as it was given."""
-    plain = f"/{path.removeprefix('file:').lstrip('/')}" if path.startswith("file:") else path
+    """A path as a person knows it, beginning as it was given."""
+    path = local(path)
     for theirs, given in asked.names:
-        if plain == theirs:
+        if path == theirs:
             return given
-        if plain.startswith(f"{theirs.rstrip('/')}/"):
-            return str(Path(given, plain[len(theirs.rstrip("/")) + 1 :]))
-    return plain
+        if path.startswith(f"{theirs.rstrip('/')}/"):
+            return str(Path(given, path[len(theirs.rstrip("/")) + 1 :]))
+    return path
 
 
 def of_blobs(asked: Asked, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

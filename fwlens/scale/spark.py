@@ -20,7 +20,7 @@ from fwlens.errors import FwlensError, one_line
 from fwlens.flow import CAUSES, FLOW, KEY, Span
 from fwlens.ledger import Ledger, Share, add_up, together
 from fwlens.scale import share
-from fwlens.scale.listing import EXPORT, Listing, blobs, label_of, listed, plain, spelled
+from fwlens.scale.listing import EXPORT, Listing, blobs, label_of, listed, spelled
 from fwlens.scale.share import Asked, Told
 from fwlens.source.format import plain_name
 
@@ -147,9 +147,9 @@ def _parts(spark: "SparkSession", listing: Listing) -> "DataFrame":
         small = blobs(spark, listing.paths).where(sql.col("length") <= PIECE).select("path", "content")
         parts.append(small.mapInArrow(fold, share.SCHEMA))
     if whole:
-        parts.append(blobs(spark, [*map(plain, whole)]).select("path", "content").mapInArrow(fold, share.SCHEMA))
+        parts.append(blobs(spark, [*map(share.local, whole)]).select("path", "content").mapInArrow(fold, share.SCHEMA))
     if in_lines:
-        lines = spark.read.option("lineSep", "\n").text([spelled(plain(path)) for path in in_lines])
+        lines = spark.read.option("lineSep", "\n").text([spelled(share.local(path)) for path in in_lines])
         pieces = lines.select(
             sql.col("_metadata.file_path").alias("path"),
             sql.col("_metadata.file_block_start").alias("start"),

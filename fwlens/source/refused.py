@@ -64,12 +64,7 @@ def meaning(error: "AzureError", address: "Address") -> str:
         return _unsent(str(error)) if isinstance(error, ServiceRequestError) else _BROKEN_OFF
     code = _code(error)
     known = _RIGHTS if code == "AuthorizationPermissionMismatch" and address.sas else _MEANING.get(code)
-    if code in (
-        "AuthenticationFailed",
-        "InvalidAuthenticationInfo",
-        "NoAuthenticationInformation",
-        "InvalidQueryParameterValue",
-    ):
+    if code in _UNPROVEN:
         known = _unproven(address, str(error))
     if code == "AuthorizationFailure" and address.sas:
         known = f"{_unproven(address, 'expiry')}. Else {_NETWORK}"

@@ -70,11 +70,13 @@ def _text(words: str) -> str:
 
 def _markdown(recommendations: Recommended, _: Options) -> str:
     """What is asked for, why, what proves it, what to doubt, and how to take it back."""
+    if not recommendations:
+        return "# Change: none\n\nNo rule is recommended, so there is nothing to change.\n"
     entries = _counted(sum(one.evidence.events for one in recommendations), "log entry", "log entries")
     platforms = list(dict.fromkeys(one.rule.platform for one in recommendations))
     rules = "1 allow rule" if len(recommendations) == 1 else f"{len(recommendations)} allow rules"
     lines = [
-        f"# Change: {rules} for {', '.join(platforms) or 'nothing'}",
+        f"# Change: {rules} for {', '.join(platforms)}",
         "",
         f"Documented needs were blocked ({entries}); each rule opens what the needs it cites ask for.",
     ]

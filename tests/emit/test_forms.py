@@ -174,6 +174,11 @@ def test_no_rules_are_no_artefact() -> None:
     assert emit([], "arm", NEAR) == ()
 
 
+def test_a_ticket_without_rules_asks_for_nothing_and_says_of_no_need_that_it_was_blocked() -> None:
+    (ticket,) = emit([], "markdown", Options())
+    assert ticket.text == "# Change: none\n\nNo rule is recommended, so there is nothing to change.\n"
+
+
 def test_a_rule_of_several_answers_keeps_all_that_is_said_of_it_in_any_order() -> None:
     denied = replace(
         ALL["nsg"][0],

@@ -61,6 +61,7 @@ class Ranks:
         for weight, group in sorted(grown, key=lambda one: one[0] % 1):
             if self.is_spent or any(_alike(group, other) for other in done):
                 continue
+            self._looks -= 1
             enough = int(weight)
             if enough and self._refuted(group, enough):
                 done.append(group)
@@ -90,7 +91,6 @@ class Ranks:
 
     def _refuted(self, group: Bits, enough: int) -> bool:
         """Whether no so many boxes cover the group."""
-        self._looks -= 1
         mine = np.ascontiguousarray(self._reached[:, group])
         mine = mine[distinct(mine)]
         if len(search(mine, enough, _TURNS, runs=1)[-1]) <= enough:

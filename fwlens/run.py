@@ -11,7 +11,7 @@ import polars as pl
 
 from fwlens import catalog, names, source
 from fwlens.answer import Answer, answer, as_text
-from fwlens.certificate import certify
+from fwlens.certificate import certify, surpluses
 from fwlens.errors import FwlensError
 from fwlens.flow import Span
 from fwlens.match import Choice, match, near
@@ -196,9 +196,12 @@ def _recommended(ask: Ask, found: Matched, *, with_curve: bool = False) -> Recom
 
 def curve(ask: Ask, found: Matched) -> list[tuple[int, int]]:
     """The numbers of rules to choose from (`--at-most`), and the surplus of each as its certificate has it."""
-    said = _recommended(ask, found, with_curve=True)
-    sizes = [(step.rules, replace(ask, at_most=len(step.rules))) for step in said.curve]
-    return [(len(rules), _certified(rules, picked, found, said).surplus) for rules, picked in sizes]
+    steps = _recommended(ask, found, with_curve=True).curve
+    widest = replace(ask, at_most=max((step.count for step in steps), default=0))
+    beyond = surpluses(
+        [step.rules for step in steps], found.rows, found.catalog.requirements, tags=found.tags, asked=widest.shape
+    )
+    return [(step.count, surplus) for step, surplus in zip(steps, beyond, strict=True)]
 
 
 def _certified(rules: Sequence[Rule], ask: Ask, found: Matched, said: Recommendations) -> Certificate:

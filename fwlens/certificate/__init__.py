@@ -92,6 +92,27 @@ def replay(
     return _Check(tuple(rules), needed, known, asked, tuple(handed_back)).replay()
 
 
+def surpluses(
+    sets: Iterable[Sequence[Rule]],
+    matched: pl.DataFrame,
+    requirements: Iterable[Requirement],
+    *,
+    tags: ServiceTags | None = None,
+    asked: Asked = Asked(),
+) -> list[int]:
+    """The surplus that the certificate of each of several sets of rules would tell."""
+    known = {requirement.id: requirement for requirement in requirements}
+    found = rows(matched, asked.platform).filter(pl.col("verdict") == "needed")
+    needed = tuple(flows(found, known, tags, asked.region))
+    ground = Ground(needed, known, asked)
+    return [_surplus(Passing(tuple(dict.fromkeys(rules)), needed), ground) for rules in sets]
+
+
+def _surplus(passing: Passing, ground: Ground) -> int:
+    through = ((flow, passing.through(flow)) for flow in ground.needed)
+    return surplus.in_all(passing.rules, surplus.shown(ground, passing.rules, through))
+
+
 @dataclass(frozen=True)
 class _Check:
     given: tuple[Rule, ...]

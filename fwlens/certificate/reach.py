@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
 from typing import Final
 
@@ -59,7 +60,11 @@ def in_layer(rule: Rule, each: Service) -> Service:
 
 def size(ends: Iterable[Endpoint]) -> int:
     """How many addresses ends stand for; what is no address counts as one."""
-    every = set(ends)
+    return _size(frozenset(ends))
+
+
+@lru_cache(maxsize=256)
+def _size(every: frozenset[Endpoint]) -> int:
     networks = [ip_network(end.text) for end in every if end.kind == "address"]
     v4 = collapse_addresses(network for network in networks if isinstance(network, IPv4Network))
     v6 = collapse_addresses(network for network in networks if isinstance(network, IPv6Network))

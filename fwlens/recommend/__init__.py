@@ -17,7 +17,7 @@ from fwlens.recommend.clash import met_with
 from fwlens.recommend.doubts import Grounds, doubts
 from fwlens.recommend.near import subnet
 from fwlens.recommend.plane import Options
-from fwlens.recommend.shape import Combination, ruled
+from fwlens.recommend.shape import Combination, combinations_of, shaped
 from fwlens.recommend.widen import Layered, Step, curve
 from fwlens.requirement import Requirement
 from fwlens.rule import Conversation, Endpoint, Evidence, Platform, Recommendation, Rule, Unsaid
@@ -64,9 +64,9 @@ def recommend(
     evidence = pl.concat([found.usable, *([found.beyond] if options.documented else []), *also])
     seen = frozenset(Endpoint.parse(peer) for peer in found.usable["peer"].unique())
     rules = [
-        _recommendation(rule, _within(evidence, layer, allowed), known, seen, tags)
+        _recommendation(rule, _within(evidence, layer, combinations_of(box)), known, seen, tags)
         for layer in layers
-        for rule, allowed in layer.found.rules
+        for rule, box in zip(layer.rules, layer.found.boxes, strict=True)
     ]
     ordered = tuple(sorted(rules, key=lambda one: one.rule.sort_key))
     return Recommendations(ordered, tuple(_unsaid(found.lost)), bound, tuple(steps))
@@ -82,7 +82,7 @@ def _layers(
         asked, beside = mine, found.may.join(mine.select(LAYER).unique(), on=LAYER, how="semi")
         if options.documented:
             asked = pl.concat([mine, found.beyond.join(mine.select(LAYER).unique(), on=LAYER, how="semi")])
-        found_here, may = ruled(place, kind, direction, _needs(asked), _combinations(beside), earlier), asked
+        found_here, may = shaped(place, kind, direction, _needs(asked), _combinations(beside), earlier), asked
         if merging:  # merged rules let more through, so that a need may be met in more ways
             may = mergeable(found, mine, tags)
             also.append(met_with(asked, may, tags))
@@ -92,9 +92,9 @@ def _layers(
 
 
 def _picked(steps: Sequence[Step], at_most: int) -> Step:
-    fitting = next((step for step in steps if len(step.rules) <= at_most), None)
+    fitting = next((step for step in steps if step.count <= at_most), None)
     if fitting is None:
-        least, proven = len(steps[-1].rules), steps[-1].lower_bound
+        least, proven = steps[-1].count, steps[-1].lower_bound
         needed = (
             f"{least} are needed, whatever is merged" if proven == least else f"no merge found gives less than {least}"
         )

@@ -8,11 +8,14 @@ addresses of one family; a rule of the managed network one destination.
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
+from itertools import product
 from typing import NamedTuple
 
-from fwlens.cover import Box, cover, trimmed
+from fwlens.cover import Box, cover
 from fwlens.cover.boxes import hull, size
+from fwlens.cover.merge import Merging
 from fwlens.rule import FQDN_PORTS, Direction, Endpoint, Layer, Platform, Rule, Service
 
 
@@ -25,28 +28,27 @@ class Combination(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Ruled:
-    """The rules of one layer with the combinations that each allows, and a proven lower bound on their number."""
+class Shaped:
+    """The rules of one layer as boxes of cells, and a proven lower bound on their number."""
 
-    rules: tuple[tuple[Rule, frozenset[Combination]], ...]
+    boxes: tuple[Box, ...]
     lower_bound: int
 
 
-def ruled(
+def shaped(
     platform: Platform,
     layer: Layer,
     direction: Direction,
     needs: Iterable[frozenset[Combination]],
     may: Iterable[Combination] = (),
     earlier: Iterable[Rule] = (),
-) -> Ruled:
+) -> Shaped:
     """The fewest rules of a layer for needs of which each is met by any one of its combinations; what nobody needs and
     `may` be allowed is allowed where that takes fewer rules. Of such sets of rules, one with more `earlier` ones."""
     placed, beyond = _placed(layer, needs), [_cell(layer, combination) for combination in may]
     cells = {cell for need in placed for cell in need}.union(beyond)
     found = cover(placed, _atoms, beyond, _boxes_of(earlier, platform, layer, direction, cells))
-    boxes = [frozenset(_combinations(layer, box)) for box in found.boxes]
-    return Ruled(tuple((rule_of(platform, layer, direction, box), box) for box in boxes), found.lower_bound)
+    return Shaped(found.boxes, found.lower_bound)
 
 
 def _boxes_of(
@@ -70,7 +72,7 @@ def _boxes_of(
         ]
         box = hull(named)
         whole = bool(named) and size(box) == len(named)
-        if whole and rule_of(platform, layer, direction, frozenset(_combinations(layer, box))) == rule:
+        if whole and rule_of(platform, layer, direction, box) == rule:
             yield box
 
 
@@ -93,35 +95,29 @@ def _held(ends: Iterable[Endpoint], texts: Iterable[str]) -> set[str]:
     return found
 
 
-def lean(
-    platform: Platform,
-    layer: Layer,
-    direction: Direction,
-    products: Iterable[frozenset[Combination]],
-    needs: Iterable[frozenset[Combination]],
-) -> Ruled:
-    """Rules for products that meet all needs together, without every atom that can go: none is left in vain."""
-    full = [hull(_cell(layer, combination) for combination in product) for product in products]
-    boxes = [frozenset(_combinations(layer, box)) for box in trimmed(full, _placed(layer, needs), _atoms)]
-    return Ruled(tuple((rule_of(platform, layer, direction, box), box) for box in boxes), 1)
-
-
 def _placed(layer: Layer, needs: Iterable[frozenset[Combination]]) -> list[frozenset[tuple[str, ...]]]:
     return [frozenset(_cell(layer, combination) for combination in need) for need in needs]
 
 
-def rule_of(platform: Platform, layer: Layer, direction: Direction, box: frozenset[Combination]) -> Rule:
-    """The rule that allows a product of combinations (in the managed network with the ports that it always opens)."""
-    near, far = endpoints(c.near for c in box), endpoints(c.far for c in box)
-    services = FQDN_PORTS if layer == "fqdn" else tuple(sorted({Service.parse(c.service) for c in box}))
+def rule_of(platform: Platform, layer: Layer, direction: Direction, box: Box) -> Rule:
+    """The rule that allows a box of cells (in the managed network with the ports that it always opens)."""
+    near, far = endpoints(box[1]), endpoints(box[2])
+    services = FQDN_PORTS if layer == "fqdn" else tuple(sorted(map(Service.parse, _services(box))))
     sources, destinations = (far, near) if direction == "inbound" else (near, far)
     return Rule(platform, layer, direction, sources, destinations, services)
 
 
-def fits(layer: Layer, box: frozenset[Combination]) -> bool:
-    """Whether a rule of the layer can be this product."""
-    cells = {_cell(layer, combination) for combination in box}
-    return len({cell[0] for cell in cells}) == 1 and size(hull(cells)) == len(cells)
+def combinations_of(box: Box) -> frozenset[Combination]:
+    """All that a box of cells allows."""
+    return frozenset(map(Combination._make, product(box[1], box[2], _services(box))))
+
+
+def merging(
+    layer: Layer, boxes: Iterable[Box], needs: Iterable[frozenset[Combination]], may: Iterable[Combination]
+) -> Merging:
+    """Boxes of a layer that may become fewer, as far as `may` be allowed."""
+    beyond = [_cell(layer, combination) for combination in may]
+    return Merging(boxes, _placed(layer, needs), beyond, _atoms, _worth)
 
 
 def _cell(layer: Layer, combination: Combination) -> tuple[str, ...]:
@@ -142,15 +138,23 @@ def _cell(layer: Layer, combination: Combination) -> tuple[str, ...]:
     return ("", near, far, service)
 
 
-def _combinations(layer: Layer, box: Box) -> Iterable[Combination]:
-    if layer == "network":
-        _, near, far, protocols, ports = box
-        services = {f"{protocol}/{port}" if port else protocol for protocol in protocols for port in ports}
-    else:
-        _, near, far, services = box[0], box[1], box[2], set(box[3])
-    return (Combination(a, b, c) for a in near for b in far for c in services)
+def _services(box: Box) -> list[str]:
+    """What a box opens: of some layers its protocols and ports, each with each."""
+    return ["/".join(filter(None, parts)) for parts in product(*box[3:])]
 
 
+def _worth(axis: int, value: str) -> int:
+    """How many addresses or ports a value stands for, as a surplus is counted."""
+    if axis == 0:
+        return 1
+    if axis > 2:
+        first, _, last = value.rpartition("/")[2].partition("-")
+        return int(last or first) - int(first) + 1 if first.isdecimal() else 1
+    end = Endpoint.parse(value)
+    return ip_network(end.text).num_addresses if end.kind == "address" else 1
+
+
+@lru_cache(maxsize=256)
 def _atoms(axis: int, values: frozenset[str]) -> list[frozenset[str]]:
     """Addresses fold into networks, which are the atoms of a rule; everything else stands for itself."""
     if axis not in (1, 2):
@@ -175,7 +179,8 @@ def _collapsed(networks: Iterable[IPv4Network | IPv6Network]) -> Sequence[IPv4Ne
     return (*v4, *v6)
 
 
-def endpoints(texts: Iterable[str]) -> tuple[Endpoint, ...]:
+@lru_cache(maxsize=256)
+def endpoints(texts: frozenset[str]) -> tuple[Endpoint, ...]:
     """Endpoints in their order, addresses folded to the fewest networks that add no address."""
     parsed = {Endpoint.parse(text) for text in texts}
     addresses = [ip_network(endpoint.text) for endpoint in parsed if endpoint.kind == "address"]

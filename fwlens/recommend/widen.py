@@ -4,14 +4,12 @@ A merge may give a source what another source needed, and a destination another 
 never joins a destination with a service that is not documented for it, and never allows what must not be allowed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from ipaddress import ip_network
-from itertools import combinations, product
 
-from fwlens.recommend.shape import Combination, Ruled, fits, lean, ruled
-from fwlens.rule import Direction, Endpoint, Layer, Platform, Rule, Service
+from fwlens.cover.merge import Merging
+from fwlens.recommend.shape import Combination, Shaped, merging, rule_of, shaped
+from fwlens.rule import Direction, Layer, Platform, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,100 +19,65 @@ class Layered:
     platform: Platform
     layer: Layer
     direction: Direction
-    found: Ruled
+    found: Shaped
     needs: tuple[frozenset[Combination], ...]
     may: frozenset[Combination]
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules, one for each box."""
+        return tuple(rule_of(self.platform, self.layer, self.direction, box) for box in self.found.boxes)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A point of the curve: so many rules, and a proven bound: no merge gives fewer (0 where nothing is proven)."""
+    """A point of the curve: so many rules, how much they open, and a proven bound: no merge gives fewer (0 where
+    nothing is proven)."""
 
     layers: tuple[Layered, ...]
+    opened: int
     lower_bound: int = 0
 
     @property
     def rules(self) -> tuple[Rule, ...]:
         """The rules, layer by layer."""
-        return tuple(rule for layer in self.layers for rule, _ in layer.found.rules)
+        return tuple(rule for layer in self.layers for rule in layer.rules)
+
+    @property
+    def count(self) -> int:
+        """How many rules they are."""
+        return sum(len(layer.found.boxes) for layer in self.layers)
 
 
 def curve(layers: Sequence[Layered]) -> list[Step]:
     """From the fewest rules without surplus down to the fewest that merging can give: one rule less each step, and a
     last step to where no merge of two rules leads; without steps that a later one beats."""
-    current = list(layers)
-    steps = [Step(tuple(current))]
+    current = [merging(layer.layer, layer.found.boxes, layer.needs, layer.may) for layer in layers]
+    steps = [_step(layers, current)]
     while True:
-        merges = [(cost, number, pair) for number, layer in enumerate(current) for cost, pair in _merges(layer)]
+        merges = [(best, number) for number, one in enumerate(current) if (best := one.cheapest()) is not None]
         if not merges:
             break
-        _, number, pair = min(merges)
-        current[number] = _merged(current[number], pair)
-        steps.append(Step(tuple(current)))
-    fewest = _fewest(layers)
-    last = min(steps[-1], fewest, key=lambda step: (len(step.rules), _opened(step)))
-    steps.append(replace(last, lower_bound=fewest.lower_bound))
-    return list(_worthwhile(steps))
+        best, number = min(merges, key=lambda one: (one[0].cost, one[1]))
+        current[number].merge(best)
+        steps.append(_step(layers, current))
+    fewest = [shaped(layer.platform, layer.layer, layer.direction, layer.needs, layer.may) for layer in layers]
+    for one, found in zip(current, fewest, strict=True):
+        one.trim(found.boxes)
+    last = min(steps[-1], _step(layers, current), key=lambda step: (step.count, step.opened))
+    steps.append(replace(last, lower_bound=sum(found.lower_bound for found in fewest)))
+    return _worthwhile(steps)
 
 
-def _worthwhile(steps: Sequence[Step]) -> Iterator[Step]:
+def _step(layers: Sequence[Layered], current: Sequence[Merging]) -> Step:
+    placed = [replace(layer, found=Shaped(one.boxes, 1)) for layer, one in zip(layers, current, strict=True)]
+    return Step(tuple(placed), sum(one.opened for one in current))
+
+
+def _worthwhile(steps: Sequence[Step]) -> list[Step]:
     """Steps, the most rules first, without those that a later one beats: it opens no more with no more rules."""
-    opened = [_opened(step) for step in steps]
-    for number, step in enumerate(steps):
-        if opened[number] < min(opened[number + 1 :], default=opened[number] + 1):
-            yield step
-
-
-def _opened(step: Step) -> int:
-    """How much rules allow in all, as a surplus is counted."""
-    return sum(_size(combination) for layer in step.layers for combination in _allowed(layer))
-
-
-def _fewest(layers: Sequence[Layered]) -> Step:
-    """The fewest rules that what may be allowed has room for, without what can go."""
-    found, bound = [], 0
-    for layer in layers:
-        place = layer.platform, layer.layer, layer.direction
-        least = ruled(*place, layer.needs, layer.may)
-        bound += least.lower_bound
-        found.append(replace(layer, found=lean(*place, [allowed for _, allowed in least.rules], layer.needs)))
-    return Step(tuple(found), bound)
-
-
-def _allowed(layer: Layered) -> frozenset[Combination]:
-    return frozenset(combination for _, allowed in layer.found.rules for combination in allowed)
-
-
-def _merges(layer: Layered) -> list[tuple[int, tuple[int, int]]]:
-    """Each pair of rules that may become one, with how much this would newly allow."""
-    allowed, found = _allowed(layer), []
-    for (i, (_, a)), (j, (_, b)) in combinations(enumerate(layer.found.rules), 2):
-        union = _hull(a | b)
-        if fits(layer.layer, union) and union - allowed <= layer.may:
-            found.append((sum(map(_size, union - allowed)), (i, j)))
-    return found
-
-
-def _size(combination: Combination) -> int:
-    """How many addresses, destinations and ports a combination stands for, as a surplus is counted."""
-    ports = Service.parse(combination.service)
-    return (ports.last - ports.first + 1) * _addresses(combination.near) * _addresses(combination.far)
-
-
-@lru_cache(maxsize=65536)
-def _addresses(text: str) -> int:
-    end = Endpoint.parse(text)
-    return ip_network(end.text).num_addresses if end.kind == "address" else 1
-
-
-def _hull(cells: frozenset[Combination]) -> frozenset[Combination]:
-    near, far, services = ({cell[i] for cell in cells} for i in range(3))
-    return frozenset(Combination(*cell) for cell in product(near, far, services))
-
-
-def _merged(layer: Layered, pair: tuple[int, int]) -> Layered:
-    i, j = pair
-    products = [allowed for _, allowed in layer.found.rules]
-    union = _hull(products[i] | products[j])
-    kept = [allowed for number, allowed in enumerate(products) if number not in pair and not allowed <= union]
-    return replace(layer, found=lean(layer.platform, layer.layer, layer.direction, [*kept, union], layer.needs))
+    least: list[Step] = []
+    for step in reversed(steps):
+        if not least or step.opened < least[-1].opened:
+            least.append(step)
+    return least[::-1]

@@ -13,10 +13,11 @@ import polars as pl
 from generate import START, skewed
 
 from fwlens.catalog import load
-from fwlens.certificate import Asked, surpluses
+from fwlens.certificate import surpluses
 from fwlens.cover import Cell, cover
 from fwlens.flow import FLOW
 from fwlens.match import match
+from fwlens.proof import Asked
 from fwlens.recommend import recommend
 
 KNOWN = load().requirements

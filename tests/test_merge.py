@@ -55,10 +55,10 @@ def test_the_cheapest_merge_is_taken_until_there_is_none(needed: set[Cell], besi
 
 def test_what_was_allowed_and_may_not_be_added_stays_allowed_and_is_not_added() -> None:
     """An address beside its subnet, say: the box that has it may grow, and no other comes to have it."""
-    box = {name: (frozenset(name[0]), frozenset(name[1:])) for name in ("ax", "ay", "bx", "cyz")}
-    needs = [frozenset({cell}) for each in box.values() for cell in cells_of(each)]
-    may = [cell for name in ("ax", "ay", "az", "bx", "by", "cy", "cz") for cell in cells_of((name[0], name[1]))]
-    merging = Merging(box.values(), needs, [cell for cell in may if cell != ("a", "x")], singly, worth)
+    boxes = [(frozenset(near), frozenset(far)) for near, far in ("ax", "ay", "bx", ("c", "yz"))]
+    needs = [frozenset({cell}) for box in boxes for cell in cells_of(box)]
+    may = [("a", "y"), ("a", "z"), ("b", "x"), ("b", "y"), ("c", "y"), ("c", "z")]
+    merging = Merging(boxes, needs, may, singly, worth)
     merged = []
     while (best := merging.cheapest()) is not None:
         merging.merge(best)

@@ -124,6 +124,7 @@ def _write(files: Iterable[tuple[Iterable[bytes], Path]], way_out: str) -> None:
             if not place.parent.exists():
                 place.parent.mkdir(parents=True, exist_ok=True)
             draft = place.with_name(f".{place.name}.{os.getpid()}.part")  # that of another run is its own
+            draft.unlink(missing_ok=True)  # a killed run may have had this number, in a container most of all
             with draft.open("xb") as file:
                 drafts[draft] = place
                 with contextlib.suppress(OSError):  # a new file has the rights that any has

@@ -146,33 +146,44 @@ def _grown(side: _Side, weights: Weights, values: Bits, rests: Bits, turn: int) 
     floats: Any = cheap.astype(np.float32)
     starts = np.argwhere(side.absent & (floats @ side.absent.T.astype(np.float32) @ floats > 1))
     step = -(-len(starts) // _STARTS) or 1
+    held = values.astype(float), rests.astype(float)
     for start in starts[turn % step :: step]:
-        yield from _from(start, side, cheap, weights, values, rests)
+        yield from _from(start, side, cheap, weights, *held)
 
 
 def _from(
-    start: NDArray[np.int64], side: _Side, cheap: Bits, weights: Weights, values: Bits, rests: Bits
+    start: NDArray[np.int64], side: _Side, cheap: Bits, weights: Weights, values: Weights, rests: Weights
 ) -> Iterator[Crown]:
     (a, w), taken = start, [start]
-    of_a, of_w = values[:, a], rests[:, w]
+    of_a, of_w = values[:, a] > 0, rests[:, w] > 0
     others, combinations = np.flatnonzero(cheap[:, w]), np.flatnonzero(cheap[a])
-    pairs = np.argwhere(side.absent[np.ix_(others, combinations)])
-    pairs = np.column_stack([others[pairs[:, 0]], combinations[pairs[:, 1]]])
     best: Crown | None = None
-    while len(pairs) and len(taken) < _MOST:
-        held = (of_a[:, None] | values[:, pairs[:, 0]]) & (of_w[:, None] | rests[:, pairs[:, 1]])
-        weigh = np.round(weights @ held, 6)
-        least = int(weigh.argmin())
-        a, w = pairs[least]
-        of_a, of_w = of_a | values[:, a], of_w | rests[:, w]
-        taken.append(pairs[least])
-        gain = _STEPS.get(len(taken), 0) - float(weigh[least])
+    while len(taken) < _MOST:
+        pairs = side.absent[np.ix_(others, combinations)]
+        if not pairs.any():
+            break
+        more = _with_each(weights, of_a, of_w, values[:, others], rests[:, combinations])
+        weigh = np.where(pairs, np.round(more, 6), np.inf)
+        row, column = divmod(int(weigh.argmin()), len(combinations))
+        a, w = others[row], combinations[column]
+        of_a, of_w = of_a | (values[:, a] > 0), of_w | (rests[:, w] > 0)
+        taken.append(np.array([a, w]))
+        gain = _STEPS.get(len(taken), 0) - float(weigh[row, column])
         if gain > max(_GAIN, best.gain if best else 0.0):
             mine, theirs = (tuple(sorted(int(pair[i]) for pair in taken)) for i in (0, 1))
             best = Crown(side.axis, mine, theirs, gain)
-        pairs = pairs[cheap[a, pairs[:, 1]] & cheap[pairs[:, 0], w]]
+        others, combinations = others[cheap[others, w]], combinations[cheap[a, combinations]]
     if best:
         yield best
+
+
+def _with_each(weights: Weights, of_a: Bits, of_w: Bits, values: Weights, rests: Weights) -> Weights:
+    """How much the weights have of boxes that hold a value and a combination of a crown, with each value and each
+    combination more; a box that holds neither yet has to hold both of the new ones."""
+    either = (weights * (of_w & ~of_a)) @ values, (weights * (of_a & ~of_w)) @ rests
+    neither = weights * ~(of_a | of_w)
+    both: Weights = (values * neither[:, None]).T @ rests
+    return both + either[0][:, None] + either[1] + weights @ (of_a & of_w)
 
 
 def _alike(crown: Crown, other: Crown) -> bool:

@@ -4,7 +4,7 @@ Cells that differ along the longest side alone are one *column*, and what is all
 boxes is judged by its columns, and again only where one of them has changed.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import combinations, product
 from math import prod
 from typing import Final, NamedTuple, TypeVar
@@ -35,7 +35,7 @@ class Merging:
     """Boxes that meet needs, and what they allow; `may` is what a merge may add."""
 
     def __init__(
-        self, boxes: Iterable[Box], needs: Sequence[Need], may: Iterable[Cell], atoms: Atoms, worth: Worth
+        self, boxes: Iterable[Box], needs: Sequence[Need], may: Collection[Cell], atoms: Atoms, worth: Worth
     ) -> None:
         self._needs, self._atoms = needs, atoms
         full = list(boxes)

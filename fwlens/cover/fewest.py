@@ -152,7 +152,8 @@ def _closed_in(listed: _Boxes, crowns: Crowns, enough: int) -> tuple[Numbers, Nu
     bound = whole(relaxed.bound)
     among = _promising(reached, relaxed)
     best = among[search(reached[among], bound)[-1]]
-    best, bound = _pressed(reached, relaxed, best, bound, _TRY)
+    if _is_near(bound + 1, best):  # one proof brings it there
+        best, bound = _pressed(reached, relaxed, best, bound, _TRY)
     if not _is_near(bound, best):
         _ranked(relaxed, Ranks(reached, _ASKS, _LOOKS // len(reached)), len(best))
         best, bound = _pressed(reached, relaxed, best, max(bound, whole(relaxed.bound)), _EFFORT)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Literal
@@ -197,10 +197,8 @@ def _recommended(ask: Ask, found: Matched, *, with_curve: bool = False) -> Recom
 def curve(ask: Ask, found: Matched) -> list[tuple[int, int]]:
     """The numbers of rules to choose from (`--at-most`), and the surplus of each as its certificate has it."""
     steps = _recommended(ask, found, with_curve=True).curve
-    widest = replace(ask, at_most=max((step.count for step in steps), default=0))
-    beyond = surpluses(
-        [step.rules for step in steps], found.rows, found.catalog.requirements, tags=found.tags, asked=widest.shape
-    )
+    sets, requirements = [step.rules for step in steps], found.catalog.requirements
+    beyond = surpluses(sets, found.rows, requirements, tags=found.tags, asked=ask.shape)
     return [(step.count, surplus) for step, surplus in zip(steps, beyond, strict=True)]
 
 

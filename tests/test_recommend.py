@@ -16,8 +16,9 @@ from fwlens.errors import FwlensError
 from fwlens.match import Choice, match
 from fwlens.proof import Asked
 from fwlens.recommend import Options, Recommendations, recommend, subnet
+from fwlens.recommend.shape import Combination, merging
 from fwlens.requirement import Requirement
-from fwlens.rule import Platform, Recommendation
+from fwlens.rule import Layer, Platform, Recommendation
 from tests import plain
 from tests.plain import NIGHT, Seen, frame, service_tags
 
@@ -459,6 +460,35 @@ def test_the_curve_trades_rules_for_surplus_and_at_most_picks_a_point_of_it() ->
         assert (proven.rules, proven.faults) == (count, ())
         surplus.append((count, proven.surplus))
     assert surplus == [(3, 0), (2, 1), (1, 5)]
+
+
+def test_the_cheapest_merge_is_that_which_opens_the_fewest_addresses() -> None:
+    """Of a subnet, all: to open one host to a /24 is more than to open four to single addresses."""
+    seen = [
+        *https("10.20.1.4", "pypi.org"),
+        *https("10.30.0.1", "huggingface.co"),
+        *https("10.40.0.1", "graph.windows.net", "registry-1.docker.io", "repo.anaconda.com"),
+    ]
+    said = night(seen, options=Options(subnets=(subnet("10.20.1.0/24"),), at_most=2))
+    sources = sorted([str(source) for source in one.rule.sources] for one in said.rules)
+    assert sources == [["10.20.1.0/24"], ["10.30.0.1", "10.40.0.1"]]
+
+
+@pytest.mark.parametrize(
+    ("near", "service", "opened"),
+    [
+        ("10.20.0.0/24", "tcp/443", 256), ("10.20.1.4", "tcp/443", 1), ("*", "tcp/443", 1), ("10.20.1.4", "icmp", 1),
+        ("10.20.1.4", "tcp/5000-5009", 10), ("10.20.0.0/30", "udp/3478-3481", 16),
+    ],
+)  # fmt: skip
+def test_what_a_merge_opens_is_counted_in_addresses_and_ports(near: str, service: str, opened: int) -> None:
+    protocol, _, ports = service.partition("/")
+    shapes: dict[Layer, tuple[str, ...]] = {"nsg": (service,), "network": (protocol, ports)}
+    for layer, services in shapes.items():
+        cell = ("", near, "tag:AzureMonitor", *services)
+        box = tuple(frozenset({value}) for value in cell)
+        need = frozenset({Combination(near, "tag:AzureMonitor", service)})
+        assert merging(layer, [box], [need], []).opened == opened
 
 
 def test_merging_never_joins_a_host_with_a_port_that_is_not_documented_for_it() -> None:

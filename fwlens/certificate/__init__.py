@@ -104,13 +104,7 @@ def surpluses(
     known = {requirement.id: requirement for requirement in requirements}
     found = rows(matched, asked.platform).filter(pl.col("verdict") == "needed")
     needed = tuple(flows(found, known, tags, asked.region))
-    ground = Ground(needed, known, asked)
-    return [_surplus(Passing(tuple(dict.fromkeys(rules)), needed), ground) for rules in sets]
-
-
-def _surplus(passing: Passing, ground: Ground) -> int:
-    through = ((flow, passing.through(flow)) for flow in ground.needed)
-    return surplus.in_all(passing.rules, surplus.shown(ground, passing.rules, through))
+    return [_Check(tuple(rules), needed, known, asked, ()).beyond for rules in sets]
 
 
 @dataclass(frozen=True)
@@ -135,7 +129,7 @@ class _Check:
             irredundant=not idle,
             rules=len(self.given),
             lower_bound=kept,
-            surplus=surplus.in_all(self.rules, self._shown),
+            surplus=self.beyond,
             surplus_of={rule.id: count for rule, count in zip(self.rules, each, strict=True)},
             faults=(*blocked, *strange, *idle, *stale, *refuted),
             proven=proven,
@@ -153,7 +147,7 @@ class _Check:
                 for flow in self._back.blocked
             ),
             idle=tuple(rule.id for rule in unused),
-            surplus=surplus.in_all(self.rules, self._shown),
+            surplus=self.beyond,
             unused=unused,
         )
 
@@ -176,6 +170,11 @@ class _Check:
     def rules(self) -> tuple[Rule, ...]:
         """The rules, each once."""
         return tuple(dict.fromkeys(self.given))
+
+    @cached_property
+    def beyond(self) -> int:
+        """How many combinations the rules allow beyond those that needed flows showed."""
+        return surplus.in_all(self.rules, self._shown)
 
     @cached_property
     def possible(self) -> tuple[Rule, ...]:

@@ -18,7 +18,7 @@ from fwlens.cover.solve import Choice, Need, lightest, reaches
 
 __all__ = ["Box", "Cell", "Cover", "Need", "cover", "trimmed"]
 
-Atoms = Callable[[int, frozenset[str]], list[frozenset[str]]]
+Atoms = Callable[[int, frozenset[str]], Sequence[frozenset[str]]]
 """How the values of a dimension are written in a rule: each group of values is one atom (a network, a name, a port)."""
 
 _PARTS: Final = 3_000

@@ -155,16 +155,16 @@ def _worth(axis: int, value: str) -> int:
 
 
 @lru_cache(maxsize=256)
-def _atoms(axis: int, values: frozenset[str]) -> list[frozenset[str]]:
+def _atoms(axis: int, values: frozenset[str]) -> tuple[frozenset[str], ...]:
     """Addresses fold into networks, which are the atoms of a rule; everything else stands for itself."""
     if axis not in (1, 2):
-        return [frozenset({value}) for value in sorted(values)]
+        return tuple(frozenset({value}) for value in sorted(values))
     addresses = {value: ip_network(value) for value in values if Endpoint.parse(value).kind == "address"}
     starts = sorted(map(_start, _collapsed(addresses.values())))
     folded: list[set[str]] = [set() for _ in starts]
     for value, network in addresses.items():
         folded[bisect_right(starts, _start(network)) - 1].add(value)  # folded networks are disjoint and hold all
-    return [*map(frozenset, folded), *(frozenset({value}) for value in sorted(values - set(addresses)))]
+    return (*map(frozenset, folded), *(frozenset({value}) for value in sorted(values - set(addresses))))
 
 
 def _start(network: IPv4Network | IPv6Network) -> tuple[int, int]:
